@@ -1,0 +1,25 @@
+//! What Turnbuckle is about, as plain data and pure rules: tenants, their connectors, the tools
+//! of those, the keys that open them, and the one function that says who may do what.
+//!
+//! No I/O, no async, no clock: whoever needs the time passes it in. Every other crate may use
+//! this one, so it stays light.
+
+mod access;
+mod connector;
+mod ids;
+mod key;
+pub mod limits;
+mod slug;
+mod tenant;
+mod tool;
+
+pub use access::{Action, Denied, Principal, authorize};
+pub use connector::{
+    Connector, ConnectorKind, ConnectorSecrets, CredentialInfo, InvalidConnector, SyncState,
+    SyncStatus,
+};
+pub use ids::{ConnectorId, KeyId, TenantId};
+pub use key::{ApiKey, KeyState, Scope, ScopeError};
+pub use slug::{InvalidSlug, Slug};
+pub use tenant::{Tenant, TenantState};
+pub use tool::{InvalidTool, Tool, ToolDefinition};

@@ -1,0 +1,23 @@
+//! What the roles ask of each other, as traits. In one process they are called directly, in a
+//! cluster over gRPC; who calls cannot tell which, and no service links another.
+//!
+//! ```text
+//! gateway ── Execute ──▶ worker ── Leases ──▶ control-plane ── Workers ──▶ worker
+//!    └────────── ConfigSource ──────────────────▲
+//! ```
+
+mod config;
+mod execute;
+mod lease;
+mod workers;
+
+pub use config::{
+    ConfigListener, ConfigSource, ConnectorConfig, PlatformConfig, SourceError, StoredKey, Subject,
+    TenantConfig,
+};
+pub use execute::{
+    Call, CallEvent, Effect, Events, Execute, Failure, FailureKind, Outcome, Request, RpcError,
+};
+pub use futures_util::future::BoxFuture;
+pub use lease::{Lease, LeaseError, LeasedSecrets, Leases};
+pub use workers::{ProcessState, ProcessStatus, StderrLine, Workers};
