@@ -1,0 +1,29 @@
+//! The Model Context Protocol as bytes and rules: envelopes over raw JSON, the two eras, header
+//! rules, server-sent events. No I/O, no async, no tenants.
+//!
+//! What nobody here needs to read stays raw text and is passed on byte for byte; what is read is
+//! read once. "Legacy" are the revisions with a handshake (2024-11-05 to 2025-11-25), "modern" is
+//! 2026-07-28, where every request carries its own metadata.
+
+pub mod codes;
+mod envelope;
+mod era;
+pub mod header;
+mod header_params;
+mod meta;
+mod object;
+mod respond;
+mod result;
+pub mod sse;
+mod version;
+
+pub use envelope::{Id, Message, ParseError, ParseErrorKind, parse};
+pub use era::{Era, EraError, Inbound, decide};
+pub use header_params::{
+    HeaderParam, HeaderParamType, HeaderParams, InvalidHeaderParam, ParamMismatch,
+};
+pub use meta::{Meta, Params, keys};
+pub use object::{Members, members};
+pub use respond::{error_response, notification, request, result_response};
+pub use result::{complete_for_modern, strip_for_legacy};
+pub use version::{LEGACY_VERSIONS, MODERN_VERSIONS, ProtocolVersion};
