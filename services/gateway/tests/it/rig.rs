@@ -1,0 +1,421 @@
+//! A gateway whose neighbours do what a test says.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use bytes::Bytes;
+use cache::LocalSessions;
+use crypto::{ApiToken, KeyHasher, RootKey, TokenSealer};
+use domain::*;
+use fabric::{
+    BoxFuture, Call, CallEvent, ConfigListener, ConfigSource, ConnectorConfig, Events, Execute,
+    Outcome, PlatformConfig, Request, SourceError, StoredKey, Subject, TenantConfig,
+};
+use gateway::{Config, Deps, Gateway};
+use http::{HeaderMap, StatusCode};
+use http_body_util::BodyExt;
+use runtime::{ManualClock, Process, SequentialIds, ShutdownTrigger};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use tokio::sync::Notify;
+use tower::ServiceExt;
+use uuid::Uuid;
+
+pub(crate) const NOW: OffsetDateTime = time::macros::datetime!(2026-11-21 12:00 UTC);
+pub(crate) const MODERN: &str = "2026-07-28";
+
+/// A gateway and all around it.
+pub(crate) struct Rig {
+    pub(crate) router: Router,
+    pub(crate) source: Arc<Source>,
+    pub(crate) worker: Arc<Worker>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) process: Process,
+    pub(crate) keys: Vec<String>,
+    hasher: KeyHasher,
+    _trigger: ShutdownTrigger,
+}
+
+/// A control-plane of constants.
+#[derive(Default)]
+pub(crate) struct Source {
+    pub(crate) tenants: Mutex<HashMap<String, TenantConfig>>,
+    pub(crate) platform: Mutex<Vec<StoredKey>>,
+    pub(crate) loads: Mutex<Vec<String>>,
+    pub(crate) away: Mutex<bool>,
+    listener: Mutex<Option<Arc<dyn ConfigListener>>>,
+}
+
+impl ConfigSource for Source {
+    fn platform(&self) -> BoxFuture<'_, Result<PlatformConfig, SourceError>> {
+        let keys = self.platform.lock().unwrap().clone();
+        Box::pin(async {
+            Ok(PlatformConfig {
+                revision: i64::MAX,
+                keys,
+            })
+        })
+    }
+
+    fn tenant<'a>(
+        &'a self,
+        slug: &'a str,
+    ) -> BoxFuture<'a, Result<Option<TenantConfig>, SourceError>> {
+        self.loads.lock().unwrap().push(slug.to_owned());
+        let found = match *self.away.lock().unwrap() {
+            true => Err(SourceError("away".to_owned())),
+            false => Ok(self.tenants.lock().unwrap().get(slug).cloned()),
+        };
+        Box::pin(async { found })
+    }
+
+    fn subscribe(&self, listener: Arc<dyn ConfigListener>) {
+        *self.listener.lock().unwrap() = Some(listener);
+    }
+
+    fn keys_used<'a>(&'a self, _keys: &'a [KeyId]) -> BoxFuture<'a, Result<(), SourceError>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+impl Source {
+    /// Changes a tenant as a control-plane would: first the truth, then the hint.
+    pub(crate) fn change(&self, slug: &str, change: impl FnOnce(&mut TenantConfig)) {
+        let mut tenants = self.tenants.lock().unwrap();
+        let tenant = tenants.get_mut(slug).unwrap();
+        tenant.revision += 1;
+        change(tenant);
+        let (subject, revision) = (Subject::Tenant(slug.to_owned()), tenant.revision);
+        drop(tenants);
+        self.listener
+            .lock()
+            .unwrap()
+            .as_ref()
+            .unwrap()
+            .changed(&subject, revision);
+    }
+}
+
+/// A worker that records calls and answers by the tool's name.
+#[derive(Default)]
+pub(crate) struct Worker {
+    pub(crate) calls: Mutex<Vec<Call>>,
+    pub(crate) outcome: Mutex<Option<Outcome>>,
+    /// Lets a call of the tool `wait` go on.
+    pub(crate) go: Notify,
+    /// Signalled when a call of the tool `wait` ends, and when one is dropped.
+    pub(crate) finished: Notify,
+    pub(crate) dropped: Notify,
+}
+
+struct OnDrop<'a>(&'a Notify);
+
+impl Drop for OnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+impl Execute for Worker {
+    fn execute(&self, call: Call, events: Option<Events>) -> BoxFuture<'_, Outcome> {
+        self.calls.lock().unwrap().push(call.clone());
+        Box::pin(async move {
+            let Request::CallTool {
+                name, arguments, ..
+            } = &call.request
+            else {
+                panic!("an unknown request");
+            };
+            let _dropped = OnDrop(&self.dropped);
+            if name == "progress" {
+                for step in ["{\"progress\":1}", "{\"progress\":2,\"message\":\"x\"}"] {
+                    if let Some(events) = &events {
+                        events
+                            .send(CallEvent::Progress(Bytes::from_static(step.as_bytes())))
+                            .await
+                            .ok();
+                    }
+                }
+            }
+            if name == "wait" {
+                self.go.notified().await;
+                self.finished.notify_one();
+            }
+            if let Some(outcome) = self.outcome.lock().unwrap().take() {
+                return outcome;
+            }
+            let echoed = arguments
+                .clone()
+                .unwrap_or_else(|| Bytes::from_static(b"{}"));
+            let echoed = std::str::from_utf8(&echoed).unwrap();
+            Outcome::Result(format!(r#"{{"content":[],"echo":{echoed},"x":1.0}}"#).into())
+        })
+    }
+}
+
+/// A response, read to its end.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {}", self.text))
+    }
+
+    /// Status, JSON-RPC code and message, for comparison at once.
+    pub(crate) fn error(&self) -> (u16, i64, String) {
+        let error = self.json()["error"].clone();
+        let message = error["message"].as_str().unwrap_or_default().to_owned();
+        (
+            self.status.as_u16(),
+            error["code"].as_i64().unwrap_or_default(),
+            message,
+        )
+    }
+
+    /// The data of each event.
+    pub(crate) fn events(&self) -> Vec<Value> {
+        let mut events = Vec::new();
+        mcp::sse::Decoder::new(1 << 20)
+            .feed(self.text.as_bytes(), |event| {
+                events.push(serde_json::from_slice(&event.data).unwrap());
+            })
+            .unwrap();
+        events
+    }
+}
+
+impl Rig {
+    /// Two tenants, `acme` and `rival`, each with the connectors `one` and `two` and a key.
+    pub(crate) fn new() -> Self {
+        Self::with(Config::default())
+    }
+
+    pub(crate) fn with(config: Config) -> Self {
+        let root = RootKey::generate();
+        let (trigger, process) = Process::new();
+        let source = Arc::new(Source::default());
+        let worker = Arc::new(Worker::default());
+        let clock = Arc::new(ManualClock::new(NOW));
+        let deps = Deps {
+            source: source.clone(),
+            workers: worker.clone(),
+            sessions: Arc::new(LocalSessions::new(config.session_limits())),
+            hasher: KeyHasher::new(&root),
+            sealer: TokenSealer::new(&root, "mcp-session"),
+            clock: clock.clone(),
+            ids: Arc::new(SequentialIds::default()),
+        };
+        let router = Gateway::build(config, deps, &process).unwrap().router();
+        let mut rig = Self {
+            router,
+            source,
+            worker,
+            clock,
+            process,
+            keys: Vec::new(),
+            hasher: KeyHasher::new(&root),
+            _trigger: trigger,
+        };
+        for (number, slug) in [(1, "acme"), (2, "rival")] {
+            rig.add_tenant(number, slug);
+        }
+        rig
+    }
+
+    fn add_tenant(&mut self, number: u128, slug: &str) {
+        let id = TenantId::new(Uuid::from_u128(number));
+        let token = self.mint(100 + number, Scope::TenantUser);
+        let key = self.stored(&token, Scope::TenantUser, Some(id));
+        self.keys.push(token.expose());
+        let tenant = Tenant {
+            id,
+            slug: slug.parse().unwrap(),
+            name: slug.to_owned(),
+            description: String::new(),
+            contact_email: String::new(),
+            state: TenantState::Active,
+            created_at: NOW,
+            updated_at: NOW,
+            version: 1,
+        };
+        let tools = ["echo", "progress", "wait", "off"];
+        let connectors = vec![
+            connector(id, number * 10 + 1, "one", "", &tools),
+            connector(id, number * 10 + 2, "two", "two", &tools),
+        ];
+        let config = TenantConfig {
+            revision: 1,
+            tenant,
+            keys: vec![key],
+            connectors,
+        };
+        self.source
+            .tenants
+            .lock()
+            .unwrap()
+            .insert(slug.to_owned(), config);
+    }
+
+    pub(crate) fn mint(&self, id: u128, scope: Scope) -> ApiToken {
+        ApiToken::mint(KeyId::new(Uuid::from_u128(id)), scope)
+    }
+
+    pub(crate) fn stored(
+        &self,
+        token: &ApiToken,
+        scope: Scope,
+        tenant: Option<TenantId>,
+    ) -> StoredKey {
+        let key = ApiKey {
+            id: token.id(),
+            name: "key".to_owned(),
+            scope,
+            tenant,
+            state: KeyState::Active,
+            created_at: NOW,
+            expires_at: Some(NOW + Duration::from_secs(3_600)),
+            last_used_at: None,
+        };
+        StoredKey {
+            key,
+            hash: self.hasher.hash(token.secret()),
+        }
+    }
+
+    pub(crate) async fn send(&self, request: http::Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            text,
+        }
+    }
+
+    /// A POST to acme's aggregate endpoint with acme's key.
+    pub(crate) fn post(
+        &self,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> http::Request<Body> {
+        self.post_to("/api/v1/acme/mcp", &self.keys[0], headers, body)
+    }
+
+    pub(crate) fn post_to(
+        &self,
+        path: &str,
+        key: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> http::Request<Body> {
+        let mut request = http::Request::post(path)
+            .header("authorization", format!("Bearer {key}"))
+            .header("accept", "application/json, text/event-stream");
+        if !headers.iter().any(|(name, _)| *name == "content-type") {
+            request = request.header("content-type", "application/json");
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(body.into()).unwrap()
+    }
+
+    /// A modern request with everything that it must have.
+    pub(crate) async fn modern(&self, method: &str, mut params: Value) -> Answer {
+        let name = params
+            .get("name")
+            .and_then(Value::as_str)
+            .map(str::to_owned);
+        params["_meta"] = meta();
+        let mut headers = vec![("mcp-protocol-version", MODERN), ("mcp-method", method)];
+        headers.extend(name.as_deref().map(|name| ("mcp-name", name)));
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        self.send(self.post(&headers, body.to_string())).await
+    }
+
+    /// Begins a legacy session and returns its id.
+    pub(crate) async fn session(&self, path: &str, key: &str) -> String {
+        let answer = self
+            .send(self.post_to(path, key, &[], initialize("2025-11-25")))
+            .await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answer.headers["mcp-session-id"]
+            .to_str()
+            .unwrap()
+            .to_owned()
+    }
+
+    pub(crate) async fn legacy(&self, session: &str, method: &str, params: Value) -> Answer {
+        let headers = [
+            ("mcp-session-id", session),
+            ("mcp-protocol-version", "2025-11-25"),
+        ];
+        let body = json!({"jsonrpc": "2.0", "id": "a", "method": method, "params": params});
+        self.send(self.post(&headers, body.to_string())).await
+    }
+}
+
+pub(crate) fn meta() -> Value {
+    json!({
+        "io.modelcontextprotocol/protocolVersion": MODERN,
+        "io.modelcontextprotocol/clientCapabilities": {},
+    })
+}
+
+pub(crate) fn initialize(version: &str) -> String {
+    let client = json!({"name": "test", "version": "1"});
+    let params = json!({"protocolVersion": version, "capabilities": {}, "clientInfo": client});
+    json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params}).to_string()
+}
+
+fn connector(
+    tenant: TenantId,
+    number: u128,
+    slug: &str,
+    prefix: &str,
+    tools: &[&str],
+) -> ConnectorConfig {
+    let connector = Connector {
+        id: ConnectorId::new(Uuid::from_u128(number)),
+        tenant,
+        slug: slug.parse().unwrap(),
+        display_name: slug.to_owned(),
+        kind: ConnectorKind::RemoteMcp {
+            url: "http://127.0.0.1:1/".parse().unwrap(),
+        },
+        enabled: true,
+        prefix: prefix.to_owned(),
+        credential: CredentialInfo::default(),
+        sync: SyncStatus {
+            state: SyncState::Ok,
+            at: None,
+            error: None,
+            tools: 0,
+        },
+        created_at: NOW,
+        updated_at: NOW,
+        version: 7,
+    };
+    let tool = |name: &&str| Tool {
+        definition: definition(name, &json!({"type": "object"})),
+        enabled: *name != "off",
+    };
+    ConnectorConfig {
+        connector,
+        tools: tools.iter().map(tool).collect(),
+    }
+}
+
+pub(crate) fn definition(name: &str, schema: &Value) -> ToolDefinition {
+    let text = format!(r#"{{"name":"{name}","inputSchema":{schema},"x":1.0}}"#);
+    ToolDefinition::parse(serde_json::value::RawValue::from_string(text).unwrap()).unwrap()
+}
