@@ -6,7 +6,7 @@ use cache::SessionLimits;
 use domain::limits;
 use serde::{Deserialize, Serialize};
 
-/// The gateway's settings. All durations in seconds, all sizes in bytes.
+/// The section `gateway`. Durations are written as seconds, fractions allowed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -15,20 +15,26 @@ pub struct Config {
     /// Nested arrays and objects of one inbound message.
     pub json_max_depth: usize,
     /// How long one call may take, its queueing included.
-    pub call_deadline_seconds: u64,
+    #[serde(with = "runtime::seconds")]
+    pub call_deadline: Duration,
     /// After how long without an answer a call's reply becomes a stream with keep-alive comments,
     /// so that nothing between takes the connection for dead.
-    pub stream_after_seconds: u64,
+    #[serde(with = "runtime::seconds")]
+    pub stream_after: Duration,
     /// The interval of those comments.
-    pub keep_alive_seconds: u64,
+    #[serde(with = "runtime::seconds")]
+    pub keep_alive: Duration,
     /// Tools of one page of `tools/list`.
     pub tools_per_page: usize,
     /// How long a client may keep a list before asking again (2026-07-28 `ttlMs`).
-    pub list_ttl_seconds: u64,
+    #[serde(with = "runtime::seconds")]
+    pub list_ttl: Duration,
     /// How long an unused legacy session lives.
-    pub session_idle_seconds: u64,
+    #[serde(with = "runtime::seconds")]
+    pub session_idle: Duration,
     /// How long any legacy session lives.
-    pub session_age_seconds: u64,
+    #[serde(with = "runtime::seconds")]
+    pub session_age: Duration,
     /// Legacy sessions of one key; the next one ends its oldest.
     pub sessions_per_key: usize,
     /// Legacy sessions in all.
@@ -42,13 +48,13 @@ impl Default for Config {
         Self {
             body_max_bytes: limits::BODY_MAX_BYTES,
             json_max_depth: limits::JSON_MAX_DEPTH,
-            call_deadline_seconds: limits::CALL_DEADLINE.as_secs(),
-            stream_after_seconds: 10,
-            keep_alive_seconds: 15,
+            call_deadline: limits::CALL_DEADLINE,
+            stream_after: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(15),
             tools_per_page: 250,
-            list_ttl_seconds: 60,
-            session_idle_seconds: 30 * 60,
-            session_age_seconds: 24 * 60 * 60,
+            list_ttl: Duration::from_secs(60),
+            session_idle: Duration::from_secs(30 * 60),
+            session_age: Duration::from_secs(24 * 60 * 60),
             sessions_per_key: 1_000,
             sessions_total: 100_000,
             tenants_cached: 10_000,
@@ -60,8 +66,8 @@ impl Config {
     /// What the session store must hold to.
     pub fn session_limits(&self) -> SessionLimits {
         SessionLimits {
-            idle: Duration::from_secs(self.session_idle_seconds),
-            age: Duration::from_secs(self.session_age_seconds),
+            idle: self.session_idle,
+            age: self.session_age,
             per_owner: self.sessions_per_key,
             total: self.sessions_total,
         }
@@ -70,21 +76,26 @@ impl Config {
     /// # Errors
     /// One sentence that names the setting and what it must be.
     pub fn validate(&self) -> anyhow::Result<()> {
-        let positive = [
-            ("gateway.body_max_bytes", self.body_max_bytes as u64),
-            ("gateway.json_max_depth", self.json_max_depth as u64),
-            ("gateway.call_deadline_seconds", self.call_deadline_seconds),
-            ("gateway.stream_after_seconds", self.stream_after_seconds),
-            ("gateway.keep_alive_seconds", self.keep_alive_seconds),
-            ("gateway.tools_per_page", self.tools_per_page as u64),
-            ("gateway.session_idle_seconds", self.session_idle_seconds),
-            ("gateway.session_age_seconds", self.session_age_seconds),
-            ("gateway.sessions_per_key", self.sessions_per_key as u64),
-            ("gateway.sessions_total", self.sessions_total),
-            ("gateway.tenants_cached", self.tenants_cached),
+        let durations = [
+            ("call_deadline", self.call_deadline),
+            ("stream_after", self.stream_after),
+            ("keep_alive", self.keep_alive),
+            ("session_idle", self.session_idle),
+            ("session_age", self.session_age),
         ];
-        for (name, value) in positive {
-            anyhow::ensure!(value > 0, "{name} must be larger than 0");
+        for (name, value) in durations {
+            anyhow::ensure!(!value.is_zero(), "gateway.{name} must be larger than 0");
+        }
+        let counts = [
+            ("body_max_bytes", self.body_max_bytes as u64),
+            ("json_max_depth", self.json_max_depth as u64),
+            ("tools_per_page", self.tools_per_page as u64),
+            ("sessions_per_key", self.sessions_per_key as u64),
+            ("sessions_total", self.sessions_total),
+            ("tenants_cached", self.tenants_cached),
+        ];
+        for (name, value) in counts {
+            anyhow::ensure!(value > 0, "gateway.{name} must be at least 1");
         }
         Ok(())
     }

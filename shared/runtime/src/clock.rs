@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-/// Tells the wall-clock time (UTC). Timers do not use this but `tokio::time`, which tests pause.
+/// Tells the wall-clock time (UTC) in whole microseconds, which is what storage keeps: a time that
+/// was answered once is answered the same ever after. Timers do not use this but `tokio::time`,
+/// which tests pause.
 pub trait Clock: Send + Sync {
     fn now(&self) -> OffsetDateTime;
 }
@@ -17,7 +19,8 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the one place where time enters")]
     fn now(&self) -> OffsetDateTime {
-        OffsetDateTime::now_utc()
+        let now = OffsetDateTime::now_utc();
+        now.replace_nanosecond(now.nanosecond() / 1_000 * 1_000).expect("smaller than it was")
     }
 }
 

@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use ::mcp::{Meta, Params, codes, complete_for_modern, notification, strip_for_legacy};
 use bytes::Bytes;
@@ -102,7 +101,7 @@ pub(crate) fn start(
             progress: progress.is_some(),
         },
         principal: exchange.principal,
-        deadline: Duration::from_secs(exchange.app.config.call_deadline_seconds),
+        deadline: exchange.app.config.call_deadline,
         request_id: exchange.request_id.to_owned(),
     };
     let events = progress

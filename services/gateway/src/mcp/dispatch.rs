@@ -68,7 +68,7 @@ impl Exchange<'_> {
     }
 
     fn ttl_ms(&self) -> u64 {
-        self.app.config.list_ttl_seconds.saturating_mul(1_000)
+        u64::try_from(self.app.config.list_ttl.as_millis()).unwrap_or(u64::MAX)
     }
 
     fn list(&self, params: &Params<'_>) -> Answer {

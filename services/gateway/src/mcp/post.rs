@@ -169,7 +169,7 @@ impl Caller<'_> {
         let version = asked.ok().filter(|version| !version.is_modern());
         let version = version.unwrap_or(ProtocolVersion::LATEST_LEGACY);
 
-        let age = i64::try_from(self.app.config.session_age_seconds).unwrap_or(i64::MAX / 2);
+        let age = i64::try_from(self.app.config.session_age.as_secs()).unwrap_or(i64::MAX / 2);
         let session = Session {
             id: self.app.ids.next(),
             bound: self.bound(),

@@ -1,8 +1,6 @@
 //! The HTTP side of messages: reading a body within bounds, and sending what comes of it as one
 //! JSON document or as a stream of events.
 
-use std::time::Duration;
-
 use ::mcp::codes;
 use axum::body::Body;
 use axum::response::Response;
@@ -169,7 +167,7 @@ impl Caller<'_> {
             let outcome = running.outcome().await;
             return self.send_answer(received, method, client, running.answer(outcome));
         }
-        let patience = Duration::from_secs(self.app.config.stream_after_seconds);
+        let patience = self.app.config.stream_after;
         let first = match tokio::time::timeout(patience, running.step()).await {
             Ok(Step::End(outcome)) if running.is_quiet() => {
                 let answer = running.answer(outcome);
@@ -181,7 +179,7 @@ impl Caller<'_> {
         let (metrics, begun) = (self.app.metrics.clone(), received.begun);
         let state = State {
             running,
-            keep_alive: Duration::from_secs(self.app.config.keep_alive_seconds),
+            keep_alive: self.app.config.keep_alive,
             ended: Box::new(move |end| ended(&metrics, method, client, end, begun)),
         };
         let stream = CallStream::new(first, state, self.app.metrics.streams.clone());
