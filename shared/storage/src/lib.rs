@@ -1,0 +1,29 @@
+//! The only SQL. Tenants, their connectors, tools and keys, and what is sealed of them, in one
+//! SQLite file or in Postgres, by the same statements.
+//!
+//! A tenant's rows are reached only through [`Storage::tenant`], and every statement behind it
+//! names that tenant. A change and its row in `config_changes` commit together; what was
+//! acknowledged survives a kill at any moment. Secrets leave this crate only unsealed by its own
+//! functions and enter the database only sealed.
+
+mod changes;
+mod connectors;
+mod error;
+mod keys;
+mod lock;
+mod migrate;
+mod open;
+mod remembered;
+mod row;
+mod sealed;
+mod snapshot;
+mod tenants;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod tools;
+mod tx;
+
+pub use error::{Constraint, StorageError};
+pub use open::{Storage, StorageConfig, TenantStorage};
+pub use remembered::{REMEMBERED_FOR, Remembered};
+pub use sealed::{SEALED_COLUMNS, SealedColumn};

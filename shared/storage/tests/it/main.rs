@@ -1,0 +1,17 @@
+//! What storage promises, proven on SQLite and on Postgres.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test's helpers may fail as the test itself may"
+)]
+
+mod config;
+mod connectors;
+mod fixtures;
+mod isolation;
+mod keys;
+mod opening;
+mod remembered;
+mod sealed;
+mod tenants;
+mod tools;

@@ -1,0 +1,174 @@
+use domain::limits::TOOLS_PER_CONNECTOR;
+use domain::{SyncState, SyncStatus, Tool};
+use storage::testing::each_storage;
+use storage::{Constraint, StorageError};
+
+use crate::fixtures::{at, new_connector, new_tenant, tool};
+
+fn states(tools: &[Tool]) -> Vec<(&str, bool)> {
+    tools
+        .iter()
+        .map(|tool| (tool.definition.name.as_str(), tool.enabled))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_new_reading_replaces_the_tools_and_keeps_what_was_switched_off() {
+    for mut storage in each_storage().await {
+        let acme = new_tenant(&storage, 1, "acme").await;
+        let id = new_connector(&storage, acme, 10, "gh").await;
+        let off = |name: &str| (name.to_owned(), false);
+        let own = storage.tenant(acme);
+        let first = ["a", "b", "gone"].map(|name| tool(name, "first"));
+        own.replace_tools(id, &first, at(1)).await.unwrap();
+        own.set_tools_enabled(id, &[off("b"), off("gone")])
+            .await
+            .unwrap();
+
+        let second = [
+            tool("new", "second"),
+            tool("b", "second"),
+            tool("a", "first"),
+        ];
+        own.replace_tools(id, &second, at(2)).await.unwrap();
+        storage.reopen().await;
+
+        let own = storage.tenant(acme);
+        let tools = own.list_tools(id, None, 10).await.unwrap();
+        assert_eq!(states(&tools), [("a", true), ("b", false), ("new", true)]);
+        assert_eq!(tools[1].definition, tool("b", "second"));
+        assert!(own.find_tool(id, "gone").await.unwrap().is_none());
+
+        // What comes back after having been away is new.
+        own.replace_tools(id, &[tool("gone", "third")], at(3))
+            .await
+            .unwrap();
+        let tools = own.list_tools(id, None, 10).await.unwrap();
+        assert_eq!(states(&tools), [("gone", true)]);
+    }
+}
+
+#[tokio::test]
+async fn a_sync_is_pending_then_ok_or_failed_and_a_failure_keeps_the_tools() {
+    for storage in each_storage().await {
+        let acme = new_tenant(&storage, 1, "acme").await;
+        let id = new_connector(&storage, acme, 10, "gh").await;
+        let own = storage.tenant(acme);
+        let status = async || own.find_connector("gh").await.unwrap().unwrap().sync;
+        let expect = |state, at, error: Option<&str>, tools| SyncStatus {
+            state,
+            at,
+            error: error.map(str::to_owned),
+            tools,
+        };
+
+        own.replace_tools(id, &[tool("a", "A"), tool("a", "twice")], at(1))
+            .await
+            .unwrap();
+        assert_eq!(status().await, expect(SyncState::Ok, Some(at(1)), None, 1));
+        assert_eq!(
+            own.find_tool(id, "a").await.unwrap().unwrap().definition,
+            tool("a", "A")
+        );
+
+        own.sync_started(id).await.unwrap();
+        assert_eq!(
+            status().await,
+            expect(SyncState::Pending, Some(at(1)), None, 1)
+        );
+
+        own.sync_failed(id, "refused", at(2)).await.unwrap();
+        assert_eq!(
+            status().await,
+            expect(SyncState::Failed, Some(at(2)), Some("refused"), 1)
+        );
+        assert_eq!(own.list_tools(id, None, 10).await.unwrap().len(), 1);
+
+        own.replace_tools(id, &[], at(3)).await.unwrap();
+        assert_eq!(status().await, expect(SyncState::Ok, Some(at(3)), None, 0));
+        assert_eq!(own.find_connector("gh").await.unwrap().unwrap().version, 1);
+    }
+}
+
+#[tokio::test]
+async fn tools_are_switched_all_or_none() {
+    for storage in each_storage().await {
+        let acme = new_tenant(&storage, 1, "acme").await;
+        let id = new_connector(&storage, acme, 10, "gh").await;
+        let own = storage.tenant(acme);
+        own.replace_tools(id, &["a", "b"].map(|name| tool(name, "")), at(1))
+            .await
+            .unwrap();
+        let off = |name: &str| (name.to_owned(), false);
+
+        let refused = own
+            .set_tools_enabled(id, &[off("a"), off("x"), off("y")])
+            .await;
+
+        let Err(StorageError::UnknownTools(unknown)) = refused else {
+            panic!("{refused:?}")
+        };
+        assert_eq!(unknown, ["x", "y"]);
+        let tools = own.list_tools(id, None, 10).await.unwrap();
+        assert_eq!(states(&tools), [("a", true), ("b", true)]);
+
+        own.set_all_tools_enabled(id, false).await.unwrap();
+        own.set_tools_enabled(id, &[("b".to_owned(), true)])
+            .await
+            .unwrap();
+        let tools = own.list_tools(id, None, 10).await.unwrap();
+        assert_eq!(states(&tools), [("a", false), ("b", true)]);
+    }
+}
+
+#[tokio::test]
+async fn pages_of_tools_are_in_the_byte_order_of_their_names() {
+    for storage in each_storage().await {
+        let acme = new_tenant(&storage, 1, "acme").await;
+        let id = new_connector(&storage, acme, 10, "gh").await;
+        let own = storage.tenant(acme);
+        let mut names = [
+            "b", "B", "a_b", "a-b", "ab", "a.b", "Ab", "ä", "z", "10", "9", "é",
+        ];
+        own.replace_tools(id, &names.map(|name| tool(name, "")), at(1))
+            .await
+            .unwrap();
+
+        let mut listed: Vec<String> = Vec::new();
+        loop {
+            let after = listed.last().cloned();
+            let page = own.list_tools(id, after.as_deref(), 5).await.unwrap();
+            listed.extend(page.iter().map(|tool| tool.definition.name.clone()));
+            if page.len() < 5 {
+                break;
+            }
+        }
+
+        names.sort_unstable();
+        assert_eq!(listed, names, "on {}", storage.backend());
+    }
+}
+
+#[tokio::test]
+async fn a_connector_has_no_more_tools_than_allowed() {
+    for storage in each_storage().await {
+        let acme = new_tenant(&storage, 1, "acme").await;
+        let id = new_connector(&storage, acme, 10, "gh").await;
+        let own = storage.tenant(acme);
+        let mut tools: Vec<_> = (0..TOOLS_PER_CONNECTOR)
+            .map(|number| tool(&format!("t{number}"), ""))
+            .collect();
+
+        own.replace_tools(id, &tools, at(1)).await.unwrap();
+        tools.push(tool("more", ""));
+        let refused = own.replace_tools(id, &tools, at(2)).await;
+
+        assert!(matches!(
+            refused,
+            Err(StorageError::Conflict(Constraint::LimitReached))
+        ));
+        assert!(own.find_tool(id, "more").await.unwrap().is_none());
+        let found = own.find_connector("gh").await.unwrap().unwrap();
+        assert_eq!(found.sync.tools as usize, TOOLS_PER_CONNECTOR);
+    }
+}
