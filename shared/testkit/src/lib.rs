@@ -1,0 +1,4 @@
+pub mod hosted;
+pub mod postgres;
+pub mod provider;
+pub mod upstream;

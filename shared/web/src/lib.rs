@@ -1,0 +1,25 @@
+//! Inbound HTTP: listeners that drain, problem documents, request ids and the access log, bodies
+//! within bounds, paging, and the admin port.
+//!
+//! A router is served in three steps: [`bind`] the address, wrap the routes with
+//! [`Observer::observe`], and [`Listener::serve`] the result.
+
+pub mod admin;
+mod body;
+mod depth;
+mod hosts;
+mod listener;
+mod metrics;
+mod observe;
+mod page;
+mod problem;
+mod request_id;
+
+pub use body::{BodyLimits, Json};
+pub use depth::nests_within;
+pub use hosts::HostPolicy;
+pub use listener::{Listener, ServeLimits, bind};
+pub use observe::Observer;
+pub use page::PageQuery;
+pub use problem::{FieldError, Problem, not_found};
+pub use request_id::{REQUEST_ID_HEADER, RequestId};

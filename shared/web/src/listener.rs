@@ -1,0 +1,274 @@
+//! Sockets that are bound before any work starts, and drained before the process ends.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use runtime::{Process, Shutdown};
+use serde::{Deserialize, Serialize};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tower::Service;
+
+/// Connections that the kernel holds for us before we accept them.
+const BACKLOG: u32 = 1024;
+/// The smallest buffer that hyper reads a request's head into.
+const HEAD_MIN_BYTES: usize = 8192;
+/// How long to wait when the machine has no descriptor left for another connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Bounds of one listener.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServeLimits {
+    /// Connections at once; further ones wait in the kernel. At least 1.
+    pub connections: u32,
+    /// Header fields of one request; more get 431.
+    pub headers: usize,
+    /// Bytes of one request's head; more get 431. At least 8192.
+    pub header_bytes: usize,
+    /// Seconds for a request's head to arrive, and so also how long an idle connection is kept.
+    pub header_seconds: u64,
+    /// Requests at once on one HTTP/2 connection.
+    pub streams: u32,
+    /// Seconds that requests under way have to end once the process drains.
+    pub drain_seconds: u64,
+}
+
+impl Default for ServeLimits {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            headers: 100,
+            header_bytes: 64 * 1024,
+            header_seconds: 60,
+            streams: 256,
+            drain_seconds: 30,
+        }
+    }
+}
+
+impl ServeLimits {
+    /// # Errors
+    /// Names the setting, and what it must be.
+    pub fn validate(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(self.connections >= 1, "connections must be at least 1");
+        anyhow::ensure!(self.headers >= 1, "headers must be at least 1");
+        anyhow::ensure!(
+            self.header_bytes >= HEAD_MIN_BYTES,
+            "header_bytes must be 8192 or more"
+        );
+        anyhow::ensure!(
+            self.header_seconds >= 1,
+            "header_seconds must be at least 1"
+        );
+        anyhow::ensure!(self.streams >= 1, "streams must be at least 1");
+        Ok(())
+    }
+}
+
+/// A bound address on which nobody is answered yet.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    addr: SocketAddr,
+}
+
+/// Binds `addr`; port 0 takes any free one. Must run inside a tokio runtime.
+///
+/// # Errors
+/// One sentence that names the address and, when it is taken, the `flag` that chooses another.
+pub fn bind(addr: SocketAddr, flag: &str) -> anyhow::Result<Listener> {
+    let listen = || {
+        let socket = if addr.is_ipv4() {
+            TcpSocket::new_v4()?
+        } else {
+            TcpSocket::new_v6()?
+        };
+        // Without it a restart would have to wait for the old connections' TIME_WAIT.
+        socket.set_reuseaddr(true)?;
+        socket.bind(addr)?;
+        socket.listen(BACKLOG)
+    };
+    let socket = match listen() {
+        Ok(socket) => socket,
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            anyhow::bail!("address {addr} is in use: choose another with {flag}")
+        }
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot listen on {addr} ({flag})"));
+        }
+    };
+    let addr = socket.local_addr().context("read the bound address")?;
+    Ok(Listener { socket, addr })
+}
+
+impl Listener {
+    /// The bound address, with the real port.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Answers with `router` until the process drains: then accepts no more, lets requests under
+    /// way end within `limits.drain_seconds`, and drops the rest. Handlers find the peer's address
+    /// as `ConnectInfo<SocketAddr>`.
+    pub async fn serve(
+        self,
+        router: Router,
+        process: &Process,
+        limits: ServeLimits,
+    ) -> anyhow::Result<()> {
+        limits.validate()?;
+        let slots = Arc::new(Semaphore::new(limits.connections as usize));
+        let server = Arc::new(Server::new(router, process.shutdown.clone(), &limits));
+        while let Some((stream, peer)) = self.accept(&process.shutdown, &slots).await {
+            let (server, slot) = (server.clone(), stream.slot);
+            // Tracked by the process; nobody joins it.
+            drop(process.tasks.joinable(async move {
+                server.connection(stream.tcp, peer).await;
+                drop(slot);
+            }));
+        }
+        drop(self.socket);
+        tokio::select! {
+            _ = slots.acquire_many(limits.connections) => {}
+            () = process.shutdown.ending() => {}
+        }
+        Ok(())
+    }
+
+    /// The next connection; `None` once the process drains.
+    async fn accept(
+        &self,
+        shutdown: &Shutdown,
+        slots: &Arc<Semaphore>,
+    ) -> Option<(Accepted, SocketAddr)> {
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = shutdown.draining() => return None,
+                accepted = self.accept_within(slots) => accepted,
+            };
+            match accepted {
+                Ok(accepted) => return Some(accepted),
+                // The peer went away between its handshake and our accept.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    tracing::warn!(listen = %self.addr, "cannot accept a connection: {error}");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn accept_within(&self, slots: &Arc<Semaphore>) -> io::Result<(Accepted, SocketAddr)> {
+        let slot = slots
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(io::Error::other)?;
+        let (tcp, peer) = self.socket.accept().await?;
+        Ok((Accepted { tcp, slot }, peer))
+    }
+}
+
+struct Accepted {
+    tcp: TcpStream,
+    slot: tokio::sync::OwnedSemaphorePermit,
+}
+
+/// What all connections of a listener share.
+struct Server {
+    protocol: Builder<TokioExecutor>,
+    router: Router,
+    shutdown: Shutdown,
+    header_time: Duration,
+    drain_time: Duration,
+}
+
+impl Server {
+    fn new(router: Router, shutdown: Shutdown, limits: &ServeLimits) -> Self {
+        let header_time = Duration::from_secs(limits.header_seconds);
+        let header_bytes = limits.header_bytes;
+        let mut protocol = Builder::new(TokioExecutor::new());
+        protocol
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(header_time)
+            .max_headers(limits.headers)
+            .max_buf_size(header_bytes);
+        protocol
+            .http2()
+            .timer(TokioTimer::new())
+            .keep_alive_interval(header_time)
+            .max_concurrent_streams(limits.streams)
+            .max_header_list_size(u32::try_from(header_bytes).unwrap_or(u32::MAX));
+        let drain_time = Duration::from_secs(limits.drain_seconds);
+        Self {
+            protocol,
+            router,
+            shutdown,
+            header_time,
+            drain_time,
+        }
+    }
+
+    /// Serves one connection to its end.
+    async fn connection(&self, stream: TcpStream, peer: SocketAddr) {
+        // Small answers must not wait for the peer's acknowledgement of the one before.
+        let _ = stream.set_nodelay(true);
+        let spoken = Arc::new(AtomicBool::new(false));
+        let service = {
+            let (router, spoken) = (self.router.clone(), spoken.clone());
+            hyper::service::service_fn(move |request: http::Request<Incoming>| {
+                spoken.store(true, Ordering::Relaxed);
+                let mut request = request.map(Body::new);
+                request.extensions_mut().insert(ConnectInfo(peer));
+                router.clone().call(request)
+            })
+        };
+        let connection = self
+            .protocol
+            .serve_connection_with_upgrades(TokioIo::new(stream), service);
+        tokio::pin!(connection);
+
+        // Until the first bytes tell which protocol it is, hyper has no timer of its own.
+        let silence = tokio::time::sleep(self.header_time);
+        let drained = tokio::time::sleep(Duration::MAX);
+        tokio::pin!(silence, drained);
+        let (mut draining, mut waiting) = (false, true);
+        loop {
+            tokio::select! {
+                ended = &mut connection => {
+                    if let Err(error) = ended {
+                        tracing::debug!(%peer, "connection ended: {error}");
+                    }
+                    return;
+                }
+                () = &mut silence, if waiting => {
+                    waiting = false;
+                    if !spoken.load(Ordering::Relaxed) {
+                        return;
+                    }
+                }
+                () = self.shutdown.draining(), if !draining => {
+                    draining = true;
+                    connection.as_mut().graceful_shutdown();
+                    drained.as_mut().reset(Instant::now() + self.drain_time);
+                }
+                () = &mut drained, if draining => return,
+                () = self.shutdown.ending() => return,
+            }
+        }
+    }
+}
