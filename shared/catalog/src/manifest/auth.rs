@@ -1,0 +1,93 @@
+//! How a caller signs in to the provider.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::closed::{AuthKind, AuthPlace, ClientAuth, Pkce, Rotation, TokenKind, TokenRequest};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AuthText {
+    pub(crate) methods: Vec<MethodText>,
+    pub(crate) oauth2: Option<OAuth2>,
+    #[serde(default)]
+    pub(crate) notes: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MethodText {
+    pub(crate) kind: AuthKind,
+    pub(crate) label: Option<String>,
+    pub(crate) apply: ApplyText,
+    pub(crate) token_kind: Option<TokenKind>,
+    pub(crate) username: Option<String>,
+    pub(crate) password: Option<String>,
+    pub(crate) base_url: Option<String>,
+    pub(crate) path_prefix: Option<String>,
+    pub(crate) scope: Option<String>,
+    pub(crate) note: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ApplyText {
+    #[serde(rename = "in")]
+    pub(crate) place: AuthPlace,
+    pub(crate) name: String,
+    pub(crate) format: String,
+}
+
+/// What an OAuth sign-in needs.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OAuth2 {
+    pub authorize_url: String,
+    pub token_url: String,
+    pub revoke_url: Option<String>,
+    pub introspect_url: Option<String>,
+    pub self_managed_authorize_url: Option<String>,
+    #[serde(default)]
+    pub url_variables: BTreeMap<String, String>,
+    #[serde(default)]
+    pub authorize_params: BTreeMap<String, String>,
+    pub scope_separator: Option<String>,
+    pub scope_prefix: Option<String>,
+    #[serde(default)]
+    pub scope_params: BTreeMap<String, String>,
+    pub default_scopes: Vec<String>,
+    #[serde(default)]
+    pub extra_scopes: Vec<String>,
+    pub client_auth: Vec<ClientAuth>,
+    pub token_request: TokenRequest,
+    #[serde(default)]
+    pub token_headers: BTreeMap<String, String>,
+    #[serde(default)]
+    pub token_response: BTreeMap<String, String>,
+    pub pkce: Pkce,
+    pub pkce_note: Option<String>,
+    pub refresh: Refresh,
+    pub granted_scopes_header: Option<String>,
+    pub after_connect: Option<AfterConnect>,
+}
+
+/// How an access token is renewed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Refresh {
+    pub rotation: Rotation,
+    pub scope: Option<String>,
+    pub access_token_ttl_s: Option<u64>,
+    pub note: Option<String>,
+}
+
+/// The request that tells which account or site was connected.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AfterConnect {
+    pub url: String,
+    pub select: String,
+    pub stores: String,
+    pub note: Option<String>,
+}

@@ -1,0 +1,465 @@
+//! A connector as an engine runs it: paths and templates are parsed, names are indices, and only
+//! what an engine really runs can be expressed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use domain::ToolDefinition;
+use serde_json::{Map, Value};
+
+use crate::closed::{
+    ArgType, AuthKind, AuthPlace, Compare, ConditionalRequests, Effect, ErrorStyle, ListPlace,
+    NextUrl, Redirect, ResetUnit, RetryAfter, TokenKind, ToolToken, Truncate, Unlisted,
+};
+use crate::manifest::OAuth2;
+use crate::path::{ResultPath, WirePath};
+use crate::template::{Constant, Template};
+
+/// A provider and the tools that its API offers.
+#[derive(Clone, Debug)]
+pub struct Connector {
+    /// `github`: the connector's `type`, and what each tool's name begins with.
+    pub name: String,
+    pub display_name: String,
+    pub category: String,
+    /// One sentence on what the connector is for.
+    pub summary: String,
+    /// Without a slash at the end.
+    pub base_url: String,
+    /// Templates of other base URLs by what they are for, e.g. a self-hosted server.
+    pub base_url_alternatives: BTreeMap<String, String>,
+    /// Sent with each request unless the tool says otherwise.
+    pub headers: BTreeMap<String, String>,
+    pub auth: Auth,
+    pub rate_limit: RateLimit,
+    pub errors: Errors,
+    /// What an administrator should know of the provider.
+    pub notes: Vec<String>,
+    /// In the manifest's order.
+    pub tools: Vec<Tool>,
+    pub(crate) by_name: HashMap<String, usize>,
+}
+
+impl Connector {
+    pub fn tool(&self, name: &str) -> Option<&Tool> {
+        self.by_name.get(name).map(|at| &self.tools[*at])
+    }
+}
+
+/// How one signs in.
+#[derive(Clone, Debug)]
+pub struct Auth {
+    /// In order of preference.
+    pub methods: Vec<AuthMethod>,
+    pub oauth2: Option<OAuth2>,
+    pub notes: Vec<String>,
+}
+
+impl Auth {
+    /// How a credential that somebody pasted is sent with a request to `path`.
+    pub fn pasted(&self, path: &str) -> Option<&AuthMethod> {
+        let here = |method: &&AuthMethod| {
+            method
+                .path_prefix
+                .as_ref()
+                .is_none_or(|prefix| path.starts_with(prefix.as_str()))
+        };
+        let pasted = [AuthKind::Token, AuthKind::BodyKey, AuthKind::Basic];
+        let mut found = pasted.into_iter().filter_map(|kind| {
+            self.methods
+                .iter()
+                .filter(here)
+                .find(|method| method.kind == kind)
+        });
+        // An access token that was got elsewhere works too.
+        found.next().or_else(|| self.methods.iter().find(here))
+    }
+}
+
+/// One way to sign in, and where its credential goes.
+#[derive(Clone, Debug)]
+pub struct AuthMethod {
+    pub kind: AuthKind,
+    pub label: Option<String>,
+    pub place: AuthPlace,
+    /// The header field, or the member of the body.
+    pub name: String,
+    pub format: Vec<CredentialPart>,
+    pub token_kind: Option<TokenKind>,
+    /// What the user name and the password of `basic` are.
+    pub username: Option<String>,
+    pub password: Option<String>,
+    /// The base URL that goes with this method instead of the connector's.
+    pub base_url: Option<String>,
+    /// The method is for requests whose path begins so.
+    pub path_prefix: Option<String>,
+    pub scope: Option<String>,
+    pub note: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CredentialPart {
+    Text(String),
+    Token,
+    /// Base64 of `username:password`; the stored token is that pair.
+    Pair,
+}
+
+/// How the provider limits callers, and how it says so.
+#[derive(Clone, Debug)]
+pub struct RateLimit {
+    pub statuses: Vec<u16>,
+    pub retry_after: RetryAfter,
+    pub remaining_header: Option<String>,
+    pub reset_header: Option<(String, ResetUnit)>,
+    /// Further header fields by what they tell: `limit`, `bucket` …
+    pub other_headers: BTreeMap<&'static str, String>,
+    /// Where a body says how many seconds to wait.
+    pub body_retry_after: Option<ResultPath>,
+    /// Where a body says why, and the reasons that mean "later": without one of them an answer
+    /// with a status of the list is no limit.
+    pub reasons: Option<(ResultPath, Vec<String>)>,
+    pub bucket_path_params: Vec<String>,
+    /// One write at a time for each connector.
+    pub serial_writes: bool,
+    pub conditional_requests: Option<ConditionalRequests>,
+    pub note: Option<String>,
+}
+
+/// How the provider says that a call failed, and where the reason stands.
+#[derive(Clone, Debug)]
+pub struct Errors {
+    pub style: ErrorStyle,
+    pub ok: Option<ResultPath>,
+    pub code: Option<ResultPath>,
+    pub status: Option<ResultPath>,
+    pub message: Option<ResultPath>,
+    /// Member name to show, and where it stands.
+    pub details: Vec<(String, ResultPath)>,
+    pub note: Option<String>,
+}
+
+/// One operation for a model to call.
+#[derive(Clone, Debug)]
+pub struct Tool {
+    pub name: String,
+    pub title: String,
+    pub description: String,
+    pub effect: Effect,
+    /// Repeating it adds nothing, so it may be retried.
+    pub idempotent: bool,
+    pub deprecated: bool,
+    /// Whether the provider's machine-readable description has it; else `docs` names the page.
+    pub verified: bool,
+    pub operation: Option<String>,
+    pub docs: Option<String>,
+    pub scopes: Scopes,
+    pub token: Option<ToolToken>,
+    pub args: Vec<Arg>,
+    /// Groups of which at least one argument must be given.
+    pub require_one_of: Vec<Vec<usize>>,
+    pub call: Call,
+    pub pages: Option<Pages>,
+    pub response: Response,
+    pub hook: Option<Hook>,
+    pub hook_params: Map<String, Value>,
+    /// Further calls that the hook makes.
+    pub steps: Vec<Step>,
+    /// `query.name` of constants that the provider's description lacks.
+    pub unlisted_const: Vec<String>,
+    /// JSON Schema 2020-12 of the arguments.
+    pub input_schema: Value,
+    /// The MCP tool annotations.
+    pub annotations: Value,
+    pub(crate) definition: ToolDefinition,
+}
+
+impl Tool {
+    /// What `tools/list` shows.
+    pub fn definition(&self) -> ToolDefinition {
+        self.definition.clone()
+    }
+}
+
+/// What a token must be allowed to do.
+#[derive(Clone, Debug, Default)]
+pub struct Scopes {
+    /// The least set to ask for.
+    pub all: Vec<String>,
+    /// Any one of these is enough.
+    pub any: Vec<String>,
+    /// Application permissions.
+    pub app: Vec<String>,
+    /// Scopes of a bot token.
+    pub bot: Vec<String>,
+    /// Permissions of the bot in the server it is in.
+    pub bot_permissions: Vec<String>,
+    pub note: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Arg {
+    pub name: String,
+    pub aliases: Vec<String>,
+    pub description: String,
+    pub kind: ArgType,
+    /// Of an array's elements.
+    pub item_kind: Option<ArgType>,
+    pub required: bool,
+    /// Sent when the caller gives nothing.
+    pub default: Option<Value>,
+    /// A string is split at commas.
+    pub accepts_csv: bool,
+    /// Argument value (as text) to the provider's value.
+    pub value_map: BTreeMap<String, Value>,
+    pub target: Target,
+    pub change: Option<Change>,
+    /// Sent only then.
+    pub when: Option<When>,
+    pub unlisted: Option<Unlisted>,
+}
+
+/// Where an argument goes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Target {
+    /// The placeholder of that name.
+    Path(String),
+    Query(String),
+    Header(String),
+    Body(Landing),
+    Variable(Landing),
+    /// Only into templates and conditions.
+    Template,
+    /// Only to the hook.
+    Hook,
+    /// Accepted for callers of old, never sent.
+    Ignored,
+    /// Not sent: items whose value there does not compare are left out of the result.
+    ItemFilter(ResultPath, Compare),
+}
+
+/// Where a value lands in a body.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Landing {
+    pub path: WirePath,
+    /// The value is an object whose members join the one that stands there.
+    pub merge: bool,
+    /// A second place for the same value.
+    pub also: Option<WirePath>,
+}
+
+/// What is done to a value before it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    RawSlashes,
+    OdataQuote,
+    PercentEncode,
+    ZoomUuid,
+    BracedUuid,
+    Base64Encode,
+    JoinCsv,
+    ToArray,
+    NamesToObjects,
+    UuidObjects,
+    DateToRfc3339,
+    DateToEpochMs,
+}
+
+/// A condition on which arguments the caller gave; all parts must hold. Arguments are indices.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct When {
+    pub given: Vec<usize>,
+    pub given_any: Vec<usize>,
+    pub absent: Vec<usize>,
+    /// With defaults counted in.
+    pub equals: Vec<(usize, Value)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Method {
+    Get,
+    Post,
+    Put,
+    Patch,
+    Delete,
+}
+
+impl Method {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// How a tool becomes a request.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Instead of the connector's; not replaced by the connection's own base URL.
+    pub base_url: Option<String>,
+    pub request: Request,
+    /// The first whose condition holds replaces `request`.
+    pub variants: Vec<(When, Request)>,
+    pub content_type: Option<String>,
+    pub const_query: Vec<(String, Constant)>,
+    pub const_header: Vec<(String, Template)>,
+    pub const_body: Vec<(WirePath, Constant)>,
+    /// Added, and stronger than the constants above, when the condition holds.
+    pub const_when: Vec<ConstWhen>,
+    /// The document; variables come from arguments.
+    pub graphql: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct ConstWhen {
+    pub when: When,
+    pub query: Vec<(String, Constant)>,
+    pub header: Vec<(String, Template)>,
+    pub body: Vec<(WirePath, Constant)>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub method: Method,
+    pub path: Vec<PathPart>,
+    /// As the manifest (and the provider's description) writes it.
+    pub path_text: String,
+    pub encoding: Encoding,
+    pub operation: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PathPart {
+    Text(String),
+    /// The value of an argument.
+    Arg(usize),
+    /// A constant of the manifest; what arguments insert is encoded, the rest stands.
+    Template(Template),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    Json,
+    /// Nested values are JSON texts.
+    Form,
+}
+
+/// A further call of a hook.
+#[derive(Clone, Debug)]
+pub struct Step {
+    pub method: Method,
+    pub path_text: String,
+    pub operation: Option<String>,
+}
+
+/// How a list is paged.
+#[derive(Clone, Debug)]
+pub struct Pages {
+    pub profile: Arc<Pagination>,
+    /// The list in the answer.
+    pub items: ResultPath,
+    /// Follow pages until so many items are there; none: one page a call.
+    pub follow: Option<u32>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Pagination {
+    pub kind: PageKind,
+    pub size_param: Option<String>,
+    pub max_size: Option<u32>,
+    pub note: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub enum PageKind {
+    /// RFC 8288 `Link: <…>; rel="next"`.
+    LinkHeader {
+        page_param: Option<String>,
+        next_page_header: Option<String>,
+        total_header: Option<String>,
+    },
+    NextUrl {
+        next: ResultPath,
+        url: NextUrl,
+        page_param: Option<String>,
+        cursor_param: Option<String>,
+    },
+    Cursor {
+        param: PageParam,
+        next: ResultPath,
+        more: Option<ResultPath>,
+        last: Option<ResultPath>,
+    },
+    Keyset {
+        param: PageParam,
+        key: ResultPath,
+        more: Option<ResultPath>,
+    },
+    PageNumber {
+        param: PageParam,
+        first: i64,
+        more: Option<ResultPath>,
+        pages: Option<ResultPath>,
+        total: Option<ResultPath>,
+    },
+    Offset {
+        param: PageParam,
+        total: Option<ResultPath>,
+        last: Option<ResultPath>,
+    },
+    /// GraphQL connections: `pageInfo` beside the items.
+    Relay { first: String, after: String },
+}
+
+/// The parameter that chooses a page.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PageParam {
+    pub place: ListPlace,
+    pub name: String,
+}
+
+/// What becomes of an answer.
+#[derive(Clone, Debug)]
+pub struct Response {
+    pub kind: Answer,
+    /// The useful part.
+    pub items: Option<ResultPath>,
+    /// Fields that hold Base64 and are shown as text where they are text.
+    pub base64_fields: Vec<(ResultPath, Base64Alphabet)>,
+    /// Names of members that are never shown, at any depth.
+    pub redact_fields: Vec<String>,
+    /// Only items whose value there ends so.
+    pub filter: Option<(ResultPath, Vec<String>)>,
+    /// 202 means that the provider goes on by itself.
+    pub accepted: bool,
+    pub redirect: Option<Redirect>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    Json,
+    /// Cut at the engine's bound; without an end to keep a longer text is an error.
+    Text {
+        truncate: Option<Truncate>,
+    },
+    /// These header fields are the result.
+    Headers(Vec<String>),
+    Empty,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Base64Alphabet {
+    Standard,
+    Url,
+}
+
+/// The code hooks that an engine has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hook {
+    GithubUserStats,
+    GithubRepoStats,
+}

@@ -1,0 +1,317 @@
+//! What is wrong with a manifest is said with file, tool and key.
+
+use catalog::Catalog;
+
+const HEAD: &str = r#"
+format = 1
+connector = "acme"
+display_name = "Acme"
+category = "test"
+summary = "A service for tests."
+base_url = "https://api.example.com"
+body = "json"
+global_query = ["fields"]
+[auth]
+methods = [{ kind = "token", apply = { in = "header", name = "Authorization", format = "Bearer {token}" } }]
+[rate_limit]
+statuses = [429]
+retry_after = "seconds"
+[errors]
+style = "http_status"
+[pagination.pages]
+kind = "page_number"
+param = "page"
+in = "query"
+first = 1
+[args.id]
+in = "path"
+required = true
+description = "Id of the thing."
+"#;
+
+const TOOL: &str = r#"
+[[tools]]
+name = "acme_get"
+title = "Get"
+description = "Gets a thing, whatever it is."
+effect = "read"
+idempotent = true
+request = "GET /things/{id}"
+args = ["id"]
+"#;
+
+fn faults_of(text: &str) -> String {
+    match Catalog::load([("acme.toml", text)]) {
+        Ok(_) => "fine".to_owned(),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// The faults when one line of the tool is replaced.
+fn with_tool(from: &str, to: &str) -> String {
+    assert!(TOOL.contains(from), "{from}");
+    faults_of(&format!("{HEAD}{}", TOOL.replace(from, to)))
+}
+
+fn with_head(from: &str, to: &str) -> String {
+    assert!(HEAD.contains(from), "{from}");
+    faults_of(&format!("{}{TOOL}", HEAD.replace(from, to)))
+}
+
+/// The faults when the tool has this argument beside `id`.
+fn with_arg(arg: &str) -> String {
+    with_tool(
+        "[\"id\"]",
+        &format!("[\"id\", {{ name = \"x\", description = \"X.\", {arg} }}]"),
+    )
+}
+
+fn says(found: &str, wanted: &[&str]) {
+    for part in wanted {
+        assert!(found.contains(part), "{part:?} is missing in:\n{found}");
+    }
+}
+
+#[test]
+fn the_manifest_of_these_tests_is_fine() {
+    assert_eq!(with_tool("GET", "GET"), "fine");
+}
+
+#[test]
+fn unknown_and_missing_keys_are_named_with_their_tool() {
+    says(&faults_of("format = "), &["acme.toml: (syntax):"]);
+    says(
+        &with_head("category", "kategory"),
+        &["acme.toml: (connector): unknown field `kategory`"],
+    );
+    says(
+        &with_tool("title", "titel"),
+        &["acme.toml: tool acme_get: (tool): unknown field `titel`"],
+    );
+    says(
+        &with_tool("effect = \"read\"", ""),
+        &["tool acme_get: (tool): missing field `effect`"],
+    );
+    says(
+        &with_arg("in = \"query\", colour = 1"),
+        &["tool acme_get: args.x: unknown field `colour`"],
+    );
+    says(
+        &with_arg("in = \"query\", transform = \"reverse\""),
+        &[
+            "tool acme_get: args.x:",
+            "unknown variant `reverse`",
+            "`raw_slashes`",
+        ],
+    );
+    says(
+        &with_tool("\"read\"", "\"reed\""),
+        &["acme_get", "unknown variant `reed`, expected one of `read`"],
+    );
+    says(
+        &with_head("format = 1", "format = 2"),
+        &["acme.toml: format: is 2, this version reads 1"],
+    );
+    says(
+        &with_head("\"acme\"", "\"other\""),
+        &["connector: is \"other\", but the file is acme.toml"],
+    );
+    says(
+        &with_head("https://", "http://"),
+        &["base_url: must begin with https://"],
+    );
+    says(
+        &with_head("{token}", "{tocken}"),
+        &["auth.methods[0].apply.format: knows no {tocken}"],
+    );
+}
+
+#[test]
+fn what_goes_nowhere_or_comes_from_nowhere_is_refused() {
+    says(
+        &with_tool("/{id}", "/{id}/{part}"),
+        &["acme_get: request: nothing supplies {part}"],
+    );
+    says(
+        &with_tool("/{id}", ""),
+        &["acme_get: args.id: is in no path"],
+    );
+    says(&with_arg("in = \"path\""), &["args.x: is in no path"]);
+    says(
+        &with_arg("in = \"template\""),
+        &["args.x: is in no template and no condition"],
+    );
+    says(
+        &with_arg("in = \"code\""),
+        &["args.x.in: is for a code hook, but there is none"],
+    );
+    says(
+        &with_arg("in = \"engine\""),
+        &["args.x.transform: an engine argument says what it is for"],
+    );
+    says(&with_arg("in = \"body\""), &["request: a GET has no body"]);
+    says(
+        &with_arg("in = \"query\", aliases = [\"id\"]"),
+        &["args.id: the name is used twice"],
+    );
+    says(
+        &with_arg("in = \"query\", unlisted = \"global\""),
+        &["args.x.unlisted: \"x\" is not in global_query"],
+    );
+    says(
+        &with_arg("in = \"query\", when = { given = [\"y\"] }"),
+        &["args.x.when: names \"y\", which is no argument"],
+    );
+    says(
+        &with_tool("[\"id\"]", "[\"id\", \"owner\"]"),
+        &["args.owner: there is no shared argument \"owner\""],
+    );
+    says(
+        &with_tool("args", "const_query = { q = \"{{y}}\" }\nargs"),
+        &["const_query.q:", "names \"y\", which is no argument"],
+    );
+    says(
+        &with_tool("args", "const_query = { q = \"{{id|shout}}\" }\nargs"),
+        &["const_query.q:", "unknown filter \"shout\""],
+    );
+    says(
+        &with_tool("args", "require_one_of = [[\"id\", \"y\"]]\nargs"),
+        &["require_one_of[0]: names \"y\""],
+    );
+    says(
+        &with_tool("args", "paginate = \"pagse\"\nargs"),
+        &["acme_get: paginate: there is no pagination profile \"pagse\""],
+    );
+    says(
+        &with_tool(
+            "args",
+            "paginate = \"pages\"\nresponse = { items = \"$.items\" }\nargs",
+        ),
+        &["paginate: nothing reaches the second page"],
+    );
+    says(
+        &with_tool(
+            "args",
+            "variants = [{ when = { absent = [\"id\"] }, request = \"FETCH /x\" }]\nargs",
+        ),
+        &["variants[0].request: \"FETCH\" is no known method"],
+    );
+}
+
+#[test]
+fn rules_about_types_names_and_effects_hold() {
+    says(
+        &with_arg("in = \"query\", type = \"array\""),
+        &["args.x.items: an array says what its items are"],
+    );
+    says(
+        &with_arg("in = \"query\", required = true, default = \"a\""),
+        &["args.x.default: a required argument has none"],
+    );
+    says(
+        &with_arg("in = \"query\", type = \"integer\", default = \"a\""),
+        &["args.x.default: is no integer"],
+    );
+    says(
+        &with_arg("in = \"query\", enum = [\"a\"], default = \"b\""),
+        &["args.x.default: is not in the enum"],
+    );
+    says(
+        &with_arg("in = \"query\", transform = \"raw_slashes\""),
+        &["args.x.transform: raw_slashes is for path arguments"],
+    );
+    says(
+        &with_tool("\"read\"", "\"write\""),
+        &["acme_get: effect: a GET reads"],
+    );
+    says(
+        &with_tool("idempotent = true", "idempotent = false"),
+        &["idempotent: a read is"],
+    );
+    says(
+        &with_tool("acme_get", "other_get"),
+        &["tool other_get: name: must begin with acme_"],
+    );
+    says(
+        &with_tool("acme_get", &format!("acme_{}", "x".repeat(60))),
+        &["name: must be 1 to 64 of"],
+    );
+    says(
+        &with_tool("Gets a thing, whatever it is.", "Gets."),
+        &["description: must say what the tool does"],
+    );
+    says(
+        &faults_of(&format!("{HEAD}{TOOL}{TOOL}")),
+        &["tool acme_get: name: is used by two tools"],
+    );
+    says(
+        &with_tool("request", "verified = false\nrequest"),
+        &["docs: a tool that is not verified names its documentation"],
+    );
+}
+
+#[test]
+fn what_no_engine_runs_is_refused_and_not_left_out() {
+    for (line, what) in [
+        (
+            "response = { kind = \"bytes\" }",
+            "response.kind: engine does not run answers of the kind bytes yet",
+        ),
+        (
+            "response = { async = { status = 202, poll = \"location\" } }",
+            "response.async.poll: engine does not run polling by location yet",
+        ),
+        (
+            "code = \"build_pptx\"",
+            "code: engine does not run the code hook build_pptx yet",
+        ),
+        (
+            "body = \"raw\"",
+            "body: engine does not run bodies of the kind raw yet",
+        ),
+    ] {
+        says(
+            &with_tool("args", &format!("{line}\nargs")),
+            &["acme.toml: tool acme_get: ", what],
+        );
+    }
+    for transform in [
+        "markdown_to_adf",
+        "fan_out",
+        "iterate_days",
+        "emulate_page",
+        "client_page",
+        "range_end",
+    ] {
+        let found = with_arg(&format!("in = \"query\", transform = \"{transform}\""));
+        says(
+            &found,
+            &[&format!(
+                "args.x.transform: engine does not run the transform {transform} yet"
+            )],
+        );
+    }
+    says(
+        &with_arg("in = \"media\""),
+        &["args.x.in: engine does not run media arguments yet"],
+    );
+    says(
+        &with_head("api.example.com", "api.example.com/{site}"),
+        &["base_url_variables: engine does not run variables in a base URL yet"],
+    );
+}
+
+#[test]
+fn one_reading_names_every_fault() {
+    let found = faults_of(&format!(
+        "{HEAD}{}",
+        TOOL.replace("\"read\"", "\"write\"")
+            .replace("/{id}", "/{di}")
+    ));
+
+    assert_eq!(
+        found,
+        "acme.toml: tool acme_get: effect: a GET reads\n\
+         acme.toml: tool acme_get: request: nothing supplies {di}"
+    );
+}

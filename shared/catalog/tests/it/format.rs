@@ -1,0 +1,71 @@
+//! The whole grammar, in one manifest that no provider has.
+
+use catalog::closed::{ErrorStyle, ListPlace};
+use catalog::{Catalog, Change, Connector, PageKind, Target};
+
+const WHOLE: &str = include_str!("whole.toml");
+
+fn whole() -> Connector {
+    Catalog::load([("whole.toml", WHOLE)])
+        .unwrap()
+        .connector("whole")
+        .unwrap()
+        .clone()
+}
+
+#[test]
+fn every_kind_of_paging_is_read() {
+    let whole = whole();
+    let kind = |tool: &str| {
+        whole
+            .tool(tool)
+            .unwrap()
+            .pages
+            .as_ref()
+            .unwrap()
+            .profile
+            .kind
+            .clone()
+    };
+
+    assert!(matches!(kind("whole_link"), PageKind::LinkHeader { .. }));
+    assert!(matches!(kind("whole_next"), PageKind::NextUrl { .. }));
+    assert!(
+        matches!(kind("whole_cursor"), PageKind::Cursor { param, .. } if param.place == ListPlace::Body)
+    );
+    assert!(matches!(kind("whole_keyset"), PageKind::Keyset { .. }));
+    assert!(matches!(
+        kind("whole_number"),
+        PageKind::PageNumber { first: 1, .. }
+    ));
+    assert!(matches!(kind("whole_offset"), PageKind::Offset { .. }));
+    assert!(matches!(kind("whole_relay"), PageKind::Relay { .. }));
+    assert_eq!(whole.errors.style, ErrorStyle::Http200OkFalse);
+}
+
+#[test]
+fn arguments_are_compiled_to_where_they_go() {
+    let whole = whole();
+    let tool = whole.tool("whole_write").unwrap();
+    let arg = |name: &str| tool.args.iter().find(|arg| arg.name == name).unwrap();
+
+    assert_eq!(arg("thing").aliases, ["thing_id"]);
+    assert_eq!(arg("path").change, Some(Change::RawSlashes));
+    assert!(matches!(&arg("extra").target, Target::Body(landing) if landing.merge));
+    assert!(matches!(&arg("old").target, Target::Ignored));
+    assert!(
+        tool.description
+            .ends_with(" Needs at least one of to, extra. Needs at least one of to, note.")
+    );
+    assert_eq!(tool.call.variants.len(), 1);
+    assert_eq!(tool.call.const_when.len(), 1);
+}
+
+#[test]
+fn a_pasted_credential_finds_its_method_by_kind_and_path() {
+    let whole = whole();
+    let name = |path: &str| whole.auth.pasted(path).map(|method| method.name.clone());
+
+    assert_eq!(name("/v2/things").as_deref(), Some("Authorization"));
+    assert_eq!(name("/v1/things").as_deref(), Some("service_key"));
+}
