@@ -1,0 +1,215 @@
+//! What is held of each connector in use: its lease, and what was built from it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use domain::{ConnectorId, TenantId};
+use egress::Deadline;
+use fabric::{Failure, FailureKind, Lease, LeaseError, Leases};
+use runtime::Shutdown;
+use tokio::sync::{Mutex, Semaphore};
+use tokio::time::Instant;
+
+use crate::config::Config;
+use crate::failure::unsent;
+use crate::runner::{Runner, RunnerParts};
+
+/// How often idle connectors are looked for.
+const SWEEP_MIN: Duration = Duration::from_millis(20);
+const SWEEP_MAX: Duration = Duration::from_secs(60);
+
+/// A connector of a tenant.
+pub(crate) type Key = (TenantId, ConnectorId);
+
+/// One version of a connector, ready to be called.
+pub(crate) struct Held {
+    pub(crate) version: i64,
+    pub(crate) runner: Runner,
+}
+
+/// One connector's place. It outlives the versions of the connector, so that all of them share
+/// one limit.
+pub(crate) struct Place {
+    pub(crate) calls: Arc<Semaphore>,
+    current: ArcSwapOption<Current>,
+    /// Held while a lease is asked for: one at a time.
+    leasing: Mutex<()>,
+}
+
+impl Place {
+    fn in_version(&self, version: i64) -> Option<Arc<Held>> {
+        let current = self.current.load();
+        let held = &current.as_ref()?.held;
+        (held.version >= version).then(|| held.clone())
+    }
+}
+
+struct Current {
+    held: Arc<Held>,
+    leased_at: Instant,
+}
+
+/// The connectors in use. Bounded; the least used are dropped first.
+pub(crate) struct Places {
+    places: moka::sync::Cache<Key, Arc<Place>>,
+    leases: Arc<dyn Leases>,
+    parts: RunnerParts,
+    config: Arc<Config>,
+}
+
+impl Places {
+    pub(crate) fn new(leases: Arc<dyn Leases>, parts: RunnerParts, config: Arc<Config>) -> Self {
+        let places = moka::sync::Cache::builder()
+            .max_capacity(config.max_leases)
+            .time_to_idle(config.lease_idle_timeout)
+            .build();
+        Self {
+            places,
+            leases,
+            parts,
+            config,
+        }
+    }
+
+    /// The place of a connector, made when there is none.
+    pub(crate) fn place(&self, key: Key) -> Arc<Place> {
+        if let Some(place) = self.places.get(&key) {
+            return place;
+        }
+        self.places.get_with(key, || {
+            let most = self
+                .config
+                .max_calls_per_connector
+                .min(Semaphore::MAX_PERMITS);
+            Arc::new(Place {
+                calls: Arc::new(Semaphore::new(most)),
+                current: ArcSwapOption::empty(),
+                leasing: Mutex::default(),
+            })
+        })
+    }
+
+    /// The connector in `version` or a newer one.
+    ///
+    /// # Errors
+    /// - `Gone`: there is no such connector, or it is disabled.
+    /// - `Credential`: its secrets cannot be opened, or cannot be sent as they are.
+    /// - `Internal`: leases cannot be had now.
+    /// - `Timeout`: not before the deadline.
+    pub(crate) async fn hold(
+        &self,
+        place: &Place,
+        key: Key,
+        version: i64,
+        deadline: Deadline,
+    ) -> Result<Arc<Held>, Failure> {
+        if let Some(held) = self.fresh(place, version) {
+            return Ok(held);
+        }
+        // Boxed, because it is large and rare.
+        let leasing = Box::pin(self.lease(place, key, version));
+        match tokio::time::timeout_at(deadline.instant(), leasing).await {
+            Ok(leased) => leased,
+            Err(_) => Err(unsent(
+                FailureKind::Timeout,
+                "no lease could be had in time",
+            )),
+        }
+    }
+
+    /// Drops what is held of a connector. Calls that run keep theirs to their end.
+    pub(crate) fn drop_all_of(&self, key: Key) {
+        if let Some(place) = self.places.remove(&key) {
+            place.current.store(None);
+        }
+    }
+
+    /// Drops what has been idle for too long, now and then, until the worker is no more: the cache
+    /// itself does so only while it is used.
+    pub(crate) fn sweep(
+        &self,
+        shutdown: Shutdown,
+    ) -> impl Future<Output = anyhow::Result<()>> + Send + 'static {
+        let (places, alive) = (self.places.clone(), Arc::downgrade(&self.config));
+        let every = (self.config.lease_idle_timeout / 4).clamp(SWEEP_MIN, SWEEP_MAX);
+        async move {
+            while alive.strong_count() > 0 {
+                tokio::select! {
+                    () = shutdown.ending() => break,
+                    () = tokio::time::sleep(every) => places.run_pending_tasks(),
+                }
+            }
+            Ok(())
+        }
+    }
+
+    /// Drops everything.
+    pub(crate) fn clear(&self) {
+        for (_, place) in &self.places {
+            place.current.store(None);
+        }
+        self.places.invalidate_all();
+    }
+
+    fn fresh(&self, place: &Place, version: i64) -> Option<Arc<Held>> {
+        let current = place.current.load();
+        let current = current.as_ref()?;
+        let fresh = current.held.version >= version
+            && current.leased_at.elapsed() < self.config.lease_max_age;
+        fresh.then(|| current.held.clone())
+    }
+
+    async fn lease(&self, place: &Place, key: Key, version: i64) -> Result<Arc<Held>, Failure> {
+        let _one_at_a_time = place.leasing.lock().await;
+        if let Some(held) = self.fresh(place, version) {
+            return Ok(held);
+        }
+        let lease = match self.leases.lease(key.0, key.1).await {
+            Ok(lease) => lease,
+            // What is held is old, but nobody has said that it does not hold any more.
+            Err(LeaseError::Unavailable(why)) => {
+                tracing::error!("no lease can be had: {why}");
+                return place.in_version(version).ok_or_else(|| {
+                    let message = "the connector's credential cannot be had at the moment";
+                    unsent(FailureKind::Internal, message)
+                });
+            }
+            Err(LeaseError::Gone) => {
+                place.current.store(None);
+                return Err(unsent(
+                    FailureKind::Gone,
+                    "there is no such connector any more",
+                ));
+            }
+            Err(LeaseError::Sealed) => {
+                place.current.store(None);
+                return Err(unsent(
+                    FailureKind::Credential,
+                    "the connector's credential cannot be opened: an administrator must set it again",
+                ));
+            }
+        };
+        let held = match place.current.load().as_ref() {
+            // The same as before: sessions and processes live on.
+            Some(current) if current.held.version == lease.connector.version => {
+                current.held.clone()
+            }
+            _ => Arc::new(self.held(lease)?),
+        };
+        let current = Current {
+            held: held.clone(),
+            leased_at: Instant::now(),
+        };
+        place.current.store(Some(Arc::new(current)));
+        Ok(held)
+    }
+
+    fn held(&self, lease: Lease) -> Result<Held, Failure> {
+        let version = lease.connector.version;
+        Ok(Held {
+            version,
+            runner: Runner::new(lease, &self.parts)?,
+        })
+    }
+}

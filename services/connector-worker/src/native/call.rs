@@ -1,0 +1,198 @@
+//! One call of one tool.
+
+use catalog::closed::Effect;
+use catalog::{Connector, Pages, Tool};
+use egress::Deadline;
+use fabric::{Failure, FailureKind, Lease, Outcome};
+use serde_json::{Value, json};
+use url::Url;
+
+use super::answer::Made;
+use super::arguments::Arguments;
+use super::exchange::Answered;
+use super::pages::{self, Next, Page};
+use super::request::Draft;
+use super::{Engine, hooks, refusal};
+use crate::failure::unsent;
+
+/// What a call is made with.
+pub(super) struct Call<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) connector: &'a Connector,
+    pub(super) tool: &'a Tool,
+    pub(super) lease: &'a Lease,
+    /// The connection's own base URL.
+    pub(super) base_url: Option<&'a Url>,
+    pub(super) deadline: Deadline,
+}
+
+/// How a step of a call ended before its result: the provider refused, or there is no answer.
+pub(super) enum Stop {
+    Refused(Outcome),
+    Failed(Failure),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl Call<'_> {
+    pub(super) async fn run(&self, arguments: &Arguments) -> Outcome {
+        let draft = match Draft::new(self.connector, self.tool, self.base_url, arguments) {
+            Ok(draft) => draft,
+            Err(violation) => return refusal::not_called(self.tool, &violation),
+        };
+        let _turn = match self.turn().await {
+            Ok(turn) => turn,
+            Err(failure) => return Outcome::Failed(failure),
+        };
+        let made = match (self.tool.hook, &self.tool.pages) {
+            (Some(hook), _) => hooks::run(self, hook, draft).await,
+            (None, Some(pages)) => match pages.follow {
+                Some(items) => self.follow(pages, draft, items as usize, arguments).await,
+                None => self.one_page(pages, draft, arguments).await,
+            },
+            (None, None) => self.simple(draft, arguments).await,
+        };
+        match made {
+            Ok(made) => made.into_outcome(self),
+            Err(Stop::Refused(outcome)) => outcome,
+            Err(Stop::Failed(failure)) => Outcome::Failed(failure),
+        }
+    }
+
+    /// Waits until this connector's other writes are done, where the provider wants that.
+    async fn turn(&self) -> Result<Option<tokio::sync::OwnedMutexGuard<()>>, Failure> {
+        if self.tool.effect == Effect::Read || !self.connector.rate_limit.serial_writes {
+            return Ok(None);
+        }
+        let turn = self.engine.turns.take(self.lease.connector.id);
+        tokio::time::timeout_at(self.deadline.instant(), turn)
+            .await
+            .map(Some)
+            .map_err(|_| {
+                unsent(
+                    FailureKind::Busy,
+                    "other writes of this connector took all the time there was",
+                )
+            })
+    }
+
+    async fn simple(&self, draft: Draft, arguments: &Arguments) -> Result<Made, Stop> {
+        let answered = self.exchange(&draft).await?;
+        self.accept(&answered)?;
+        let body = self.parse(&answered)?;
+        Ok(self.make(&answered, body, arguments))
+    }
+
+    /// Stops where the provider refused.
+    pub(super) fn accept(&self, answered: &Answered) -> Result<(), Stop> {
+        let styled = self.connector.errors.style != catalog::closed::ErrorStyle::HttpStatus;
+        if answered.status.is_success() && !styled {
+            return Ok(());
+        }
+        let body: Option<Value> = serde_json::from_slice(&answered.body).ok();
+        if self.is_refusal(answered, body.as_ref()) {
+            return Err(Stop::Refused(self.refusal(answered, body.as_ref())));
+        }
+        Ok(())
+    }
+
+    /// One page, and how to get the next.
+    async fn one_page(
+        &self,
+        pages: &Pages,
+        draft: Draft,
+        arguments: &Arguments,
+    ) -> Result<Made, Stop> {
+        let answered = self.exchange(&draft).await?;
+        self.accept(&answered)?;
+        let body = self.parse(&answered)?;
+        let next = next(pages, &draft, &answered, &body, arguments);
+        let mut made = self.make(&answered, body, arguments);
+        self.tell_next(&next, &draft, &mut made);
+        Ok(made)
+    }
+
+    fn tell_next(&self, next: &Next, draft: &Draft, made: &mut Made) {
+        if *next == Next::End {
+            return;
+        }
+        match next.arguments(self.tool, draft) {
+            Some(arguments) => {
+                made.notes.push(format!(
+                    "There are more: call again with {arguments} added."
+                ));
+                made.structured["next_page"] = arguments;
+            }
+            None => made
+                .notes
+                .push("There are more, which this tool cannot reach.".to_owned()),
+        }
+    }
+
+    /// Pages until `wanted` items are there, or the engine's bounds are met.
+    async fn follow(
+        &self,
+        pages: &Pages,
+        mut draft: Draft,
+        wanted: usize,
+        arguments: &Arguments,
+    ) -> Result<Made, Stop> {
+        let (mut found, mut bytes, limits) = (Vec::new(), 0, &self.engine.limits);
+        for count in 1.. {
+            let answered = self.exchange(&draft).await?;
+            self.accept(&answered)?;
+            bytes += answered.body.len();
+            let mut body = self.parse(&answered)?;
+            let next = next(pages, &draft, &answered, &body, arguments);
+            self.shape(&mut body, arguments);
+            if let Some(Value::Array(items)) = pages.items.get_mut(&mut body) {
+                found.append(items);
+            }
+            let is_full = found.len() >= wanted;
+            if next == Next::End && found.len() <= wanted {
+                return Ok(Made::json(json!({ "items": found })));
+            }
+            if is_full || count >= limits.pages_max || bytes >= limits.response_max_bytes {
+                break;
+            }
+            next.apply(&mut draft);
+        }
+        found.truncate(wanted);
+        let mut made = Made::json(json!({ "items": found, "truncated": true }));
+        made.notes.push(format!(
+            "There are more than the {} items shown: narrow the request.",
+            found_len(&made)
+        ));
+        Ok(made)
+    }
+}
+
+fn next(
+    pages: &Pages,
+    draft: &Draft,
+    answered: &Answered,
+    body: &Value,
+    arguments: &Arguments,
+) -> Next {
+    let items = pages.items.find(body, &|at| arguments.value(at).cloned());
+    let items = items.and_then(Value::as_array).map_or(0, Vec::len);
+    let (url, headers) = (&answered.url, &answered.headers);
+    pages::next(
+        pages,
+        draft,
+        &Page {
+            url,
+            headers,
+            body,
+            items,
+        },
+    )
+}
+
+fn found_len(made: &Made) -> usize {
+    made.structured["items"].as_array().map_or(0, Vec::len)
+}

@@ -1,0 +1,417 @@
+//! Finding out which era a server speaks, and agreeing on a legacy session where it needs one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use egress::Deadline;
+use fabric::{Effect, Failure, FailureKind, RpcError};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use mcp::{ProtocolVersion, codes, header};
+use runtime::Tasks;
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::answer::{Answer, Reader, garbage};
+use super::peer::{Peer, Refused};
+use super::rejected::{Refusal, is_modern_code};
+use super::{Outgoing, Rejected, Transport, Wire, message};
+use crate::failure::unsent;
+
+/// How long the end of a session may take to tell.
+const END_WITHIN: Duration = Duration::from_secs(5);
+
+/// Redirects within one server that are followed.
+const REDIRECTS: usize = 3;
+
+const PROTOCOL_VERSION: HeaderName = HeaderName::from_static(header::PROTOCOL_VERSION);
+const SESSION_ID: HeaderName = HeaderName::from_static(header::SESSION_ID);
+pub(super) const METHOD: HeaderName = HeaderName::from_static(header::METHOD);
+pub(super) const NAME: HeaderName = HeaderName::from_static(header::NAME);
+
+/// How a server wants to be spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Era {
+    /// A handshake first, and a session where the server names one.
+    Legacy,
+    /// Each request stands for itself.
+    Modern,
+}
+
+/// What holds between us and a server until one side forgets it. When the last call that uses it
+/// is over and nobody keeps it, a session in it is ended.
+pub(super) struct Agreed {
+    pub(super) era: Era,
+    /// What every message carries.
+    pub(super) headers: HeaderMap,
+    session: Option<Session>,
+}
+
+struct Session {
+    transport: Arc<dyn Transport>,
+    tasks: Tasks,
+    /// The server has forgotten it already.
+    lost: AtomicBool,
+}
+
+impl Agreed {
+    pub(super) fn has_session(&self) -> bool {
+        self.session.is_some()
+    }
+
+    /// Notes that the server knows nothing of it any more.
+    pub(super) fn lose(&self) {
+        if let Some(session) = &self.session {
+            session.lost.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Agreed {
+    fn drop(&mut self) {
+        let Some(session) = self.session.take() else {
+            return;
+        };
+        if session.lost.load(Ordering::Relaxed) || tokio::runtime::Handle::try_current().is_err() {
+            return;
+        }
+        let headers = std::mem::take(&mut self.headers);
+        let transport = session.transport;
+        session
+            .tasks
+            .disposable("end an upstream session", async move {
+                transport
+                    .end_session(headers, Deadline::after(END_WITHIN))
+                    .await;
+                Ok(())
+            });
+    }
+}
+
+/// What past attempts to agree have shown.
+#[derive(Default)]
+pub(super) struct Agreement {
+    /// The era that worked the last time; tried first.
+    hint: Option<Era>,
+    failed: Option<(Instant, Failure)>,
+}
+
+/// What the answer to `server/discover` says of a server.
+enum Probe {
+    Modern,
+    Legacy,
+    /// Nothing: it may be a slow server of either era.
+    Unclear,
+}
+
+impl Peer {
+    /// What holds with the server, agreed on first where nothing does. Callers that come while
+    /// this is under way wait for it and share its failure.
+    pub(super) async fn agreed(&self, deadline: Deadline) -> Result<Arc<Agreed>, Failure> {
+        if let Some(agreed) = self.agreed.load_full() {
+            return Ok(agreed);
+        }
+        // Boxed, because it is large and rare.
+        Box::pin(self.agree_once(deadline)).await
+    }
+
+    async fn agree_once(&self, deadline: Deadline) -> Result<Arc<Agreed>, Failure> {
+        let asked = Instant::now();
+        let locked = tokio::time::timeout_at(deadline.instant(), self.agreement.lock()).await;
+        let mut agreement = locked.map_err(|_| {
+            unsent(
+                FailureKind::Timeout,
+                "the MCP server did not finish its handshake in time",
+            )
+        })?;
+        if let Some(agreed) = self.agreed.load_full() {
+            return Ok(agreed);
+        }
+        if let Some((at, failure)) = &agreement.failed
+            && *at >= asked
+        {
+            return Err(failure.clone());
+        }
+        match self.agree(agreement.hint, deadline).await {
+            Ok(agreed) => {
+                *agreement = Agreement {
+                    hint: Some(agreed.era),
+                    failed: None,
+                };
+                let agreed = Arc::new(agreed);
+                self.agreed.store(Some(agreed.clone()));
+                Ok(agreed)
+            }
+            Err(failure) => {
+                // Whatever was sent, it was not the call.
+                let failure = Failure {
+                    effect: Effect::None,
+                    ..failure
+                };
+                agreement.hint = None;
+                // A deadline is one caller's own.
+                if failure.kind != FailureKind::Timeout {
+                    agreement.failed = Some((Instant::now(), failure.clone()));
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    async fn agree(&self, hint: Option<Era>, deadline: Deadline) -> Result<Agreed, Failure> {
+        if hint == Some(Era::Legacy) {
+            match self.initialize(deadline).await {
+                Err(Refused::Status(_)) => {} // it may have changed: ask from the start
+                Ok(agreed) => return Ok(agreed),
+                Err(Refused::Failed(failure)) => return Err(failure),
+            }
+        }
+        let probe = match self.discover(deadline).await? {
+            Probe::Modern => return Ok(self.modern()),
+            probe => probe,
+        };
+        match self.initialize(deadline).await {
+            Ok(agreed) => Ok(agreed),
+            Err(Refused::Status(refusal)) if refusal.is_modern() => Ok(self.modern()),
+            Err(Refused::Status(refusal))
+                if matches!(probe, Probe::Unclear) && refuses_handshake(&refusal) =>
+            {
+                Ok(self.modern())
+            }
+            Err(Refused::Status(refusal)) => Err(refusal.failure()),
+            Err(Refused::Failed(failure)) => Err(failure),
+        }
+    }
+
+    /// Asks again what the server speaks, for a legacy agreement that is in doubt.
+    pub(super) async fn is_modern_now(&self, deadline: Deadline) -> bool {
+        matches!(self.discover(deadline).await, Ok(Probe::Modern))
+    }
+
+    fn modern(&self) -> Agreed {
+        Agreed {
+            era: Era::Modern,
+            headers: self.modern_headers(),
+            session: None,
+        }
+    }
+
+    fn modern_headers(&self) -> HeaderMap {
+        let mut headers = self.transport.headers();
+        if self.transport.wire() == Wire::Http {
+            let version = HeaderValue::from_static(ProtocolVersion::LATEST.as_str());
+            headers.insert(PROTOCOL_VERSION, version);
+        }
+        headers
+    }
+
+    async fn discover(&self, deadline: Deadline) -> Result<Probe, Failure> {
+        let id = self.next_id();
+        let mut headers = self.modern_headers();
+        if self.transport.wire() == Wire::Http {
+            headers.insert(METHOD, HeaderValue::from_static("server/discover"));
+        }
+        let probing = deadline.within(self.config.probe_timeout);
+        match self
+            .handshake(id, message::discover(id), headers, probing)
+            .await
+        {
+            Ok((result, _)) => Ok(probe_of_result(&result)),
+            Err(Refused::Status(refusal)) => probe_of_refusal(&refusal),
+            Err(Refused::Failed(failure)) => match failure.kind {
+                FailureKind::Garbage => Ok(Probe::Legacy),
+                FailureKind::Timeout if failure.effect == Effect::Possible => Ok(Probe::Unclear),
+                FailureKind::Died if self.transport.wire() == Wire::Http => Ok(Probe::Unclear),
+                _ => Err(failure),
+            },
+        }
+    }
+
+    async fn initialize(&self, deadline: Deadline) -> Result<Agreed, Refused> {
+        let id = self.next_id();
+        let mut headers = self.transport.headers();
+        let (result, session) = self
+            .handshake(id, message::initialize(id), headers.clone(), deadline)
+            .await?;
+        let version = legacy_version(&result)?;
+        let wire = self.transport.wire();
+        // The header came with 2025-06-18; what came before may not know it.
+        if wire == Wire::Http && version >= ProtocolVersion::V2025_06_18 {
+            headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(version.as_str()));
+        }
+        let session = session.map(|mut session_id| {
+            session_id.set_sensitive(true);
+            headers.insert(SESSION_ID, session_id);
+            Session {
+                transport: self.transport.clone(),
+                tasks: self.tasks.clone(),
+                lost: AtomicBool::new(false),
+            }
+        });
+        let agreed = Agreed {
+            era: Era::Legacy,
+            headers,
+            session,
+        };
+        let initialized = bytes::Bytes::from_static(message::INITIALIZED);
+        let told = self
+            .transport
+            .notify(initialized, agreed.headers.clone(), deadline)
+            .await;
+        match told {
+            // Some servers refuse the notification, and serve all the same.
+            Err(failure) if failure.kind == FailureKind::Garbage => {
+                tracing::debug!("the MCP server refused notifications/initialized");
+            }
+            told => told?,
+        }
+        tracing::debug!(protocol.version = %version, "agreed on a legacy session");
+        Ok(agreed)
+    }
+
+    /// Sends a request before anything is agreed. Never cancelled: the protocol forbids it for
+    /// `initialize`. Returns the result, and the session that the server names with it.
+    async fn handshake(
+        &self,
+        id: u64,
+        body: bytes::Bytes,
+        headers: HeaderMap,
+        deadline: Deadline,
+    ) -> Result<(bytes::Bytes, Option<HeaderValue>), Refused> {
+        let work = async {
+            let mut redirects = 0;
+            let mut exchange = loop {
+                let (body, headers) = (body.clone(), headers.clone());
+                let refused = self
+                    .transport
+                    .request(Outgoing {
+                        id,
+                        body,
+                        headers,
+                        deadline,
+                    })
+                    .await;
+                let refusal = match refused {
+                    Ok(exchange) => break exchange,
+                    Err(Rejected::Failed(failure)) => return Err(Refused::Failed(failure)),
+                    Err(Rejected::Status {
+                        status,
+                        body,
+                        retry_after,
+                    }) => Refusal::read(status, &body, retry_after),
+                };
+                redirects += 1;
+                if redirects > REDIRECTS || !self.transport.has_moved() {
+                    return Err(Refused::Status(refusal));
+                }
+            };
+            let reader = Reader {
+                id,
+                events: None,
+                replies: None,
+                deadline,
+            };
+            match reader.read(&mut *exchange).await? {
+                Answer::Error(error) => Err(Refused::Status(Refusal::of_error(error))),
+                Answer::Result(result) => {
+                    let session = exchange
+                        .headers()
+                        .and_then(|all| all.get(SESSION_ID))
+                        .cloned();
+                    exchange.finish();
+                    Ok((result, session))
+                }
+            }
+        };
+        // A pipe knows no deadline of its own.
+        match tokio::time::timeout_at(deadline.instant(), work).await {
+            Ok(ended) => ended,
+            Err(_) => Err(Refused::Failed(crate::failure::sent(
+                FailureKind::Timeout,
+                "the MCP server did not answer the handshake in time",
+            ))),
+        }
+    }
+}
+
+fn probe_of_result(result: &[u8]) -> Probe {
+    #[derive(Deserialize)]
+    struct Discovered {
+        #[serde(default, rename = "supportedVersions")]
+        supported: Vec<String>,
+    }
+    match serde_json::from_slice::<Discovered>(result) {
+        Ok(discovered) if speaks_modern(&discovered.supported) => Probe::Modern,
+        _ => Probe::Legacy,
+    }
+}
+
+fn probe_of_refusal(refusal: &Refusal) -> Result<Probe, Failure> {
+    if let Some(error) = &refusal.error
+        && is_modern_code(error.code)
+    {
+        let elsewhere = error.code == codes::UNSUPPORTED_PROTOCOL_VERSION && !supports_us(error);
+        return Ok(if elsewhere {
+            Probe::Legacy
+        } else {
+            Probe::Modern
+        });
+    }
+    let status = refusal.status;
+    if refusal.concerns_credential() || status.is_redirection() || status.as_u16() == 429 {
+        return Err(refusal.failure());
+    }
+    if matches!(status.as_u16(), 502..=504) {
+        return Err(refusal.failure());
+    }
+    // Wrong params can mean that metadata is missed, or that the method is not known.
+    let unclear = refusal.code() == Some(codes::INVALID_PARAMS);
+    Ok(if unclear {
+        Probe::Unclear
+    } else {
+        Probe::Legacy
+    })
+}
+
+/// Whether a refusal of `initialize` says that there is no such thing.
+fn refuses_handshake(refusal: &Refusal) -> bool {
+    matches!(
+        refusal.code(),
+        Some(codes::METHOD_NOT_FOUND | codes::INVALID_PARAMS)
+    )
+}
+
+fn supports_us(error: &RpcError) -> bool {
+    #[derive(Deserialize)]
+    struct Data {
+        #[serde(default)]
+        supported: Vec<String>,
+    }
+    let data = error
+        .data
+        .as_deref()
+        .and_then(|data| serde_json::from_slice::<Data>(data).ok());
+    data.is_some_and(|data| speaks_modern(&data.supported))
+}
+
+fn speaks_modern(supported: &[String]) -> bool {
+    supported
+        .iter()
+        .any(|version| version == ProtocolVersion::LATEST.as_str())
+}
+
+fn legacy_version(result: &[u8]) -> Result<ProtocolVersion, Failure> {
+    #[derive(Deserialize)]
+    struct Initialized {
+        #[serde(rename = "protocolVersion")]
+        version: String,
+    }
+    let answer: Initialized = serde_json::from_slice(result)
+        .map_err(|_| garbage("the handshake without a protocol version"))?;
+    match answer.version.parse::<ProtocolVersion>() {
+        Ok(version) if !version.is_modern() => Ok(version),
+        _ => Err(garbage(
+            "the handshake with a protocol version that nobody here speaks",
+        )),
+    }
+}

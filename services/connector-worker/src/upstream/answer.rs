@@ -1,0 +1,221 @@
+//! Reading what comes back for one request, up to its response.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use domain::limits::JSON_MAX_DEPTH;
+use egress::Deadline;
+use fabric::{CallEvent, Events, Failure, FailureKind, RpcError};
+use http::HeaderMap;
+use mcp::{Id, Message};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::time::Duration;
+
+use super::{Exchange, Transport, reply_to};
+use crate::failure::sent;
+
+/// How long a server waits for our answer to its ping at most.
+const REPLY_WITHIN: Duration = Duration::from_secs(10);
+
+/// The response to a request.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// A raw JSON object.
+    Result(Bytes),
+    Error(RpcError),
+}
+
+/// What to do with messages that are not the response.
+pub(super) struct Reader<'a> {
+    /// The request's id and progress token.
+    pub(super) id: u64,
+    pub(super) events: Option<&'a Events>,
+    /// How to answer requests of the server, where it may make any.
+    pub(super) replies: Option<(&'a dyn Transport, &'a HeaderMap)>,
+    pub(super) deadline: Deadline,
+}
+
+impl Reader<'_> {
+    /// Reads to the response.
+    pub(super) async fn read(&self, exchange: &mut dyn Exchange) -> Result<Answer, Failure> {
+        while let Some(message) = exchange.next().await? {
+            if let Some(answer) = self.take(&message).await? {
+                return Ok(answer);
+            }
+        }
+        Err(sent(
+            FailureKind::Died,
+            "the MCP server closed the stream before it answered",
+        ))
+    }
+
+    async fn take(&self, text: &Bytes) -> Result<Option<Answer>, Failure> {
+        match parse(text)? {
+            Message::Batch(batch) => self.take_batch(batch, text).await,
+            message => self.take_one(&message, text).await,
+        }
+    }
+
+    async fn take_batch(&self, batch: &RawValue, text: &Bytes) -> Result<Option<Answer>, Failure> {
+        let parts: Vec<&RawValue> =
+            serde_json::from_str(batch.get()).map_err(|_| garbage("an array that is no batch"))?;
+        let mut answer = None;
+        for part in parts {
+            let message = parse(part.get().as_bytes())?;
+            answer = self.take_one(&message, text).await?.or(answer);
+        }
+        Ok(answer)
+    }
+
+    async fn take_one(
+        &self,
+        message: &Message<'_>,
+        text: &Bytes,
+    ) -> Result<Option<Answer>, Failure> {
+        match message {
+            Message::Result { id, .. } if !self.is_ours(*id) => {
+                Err(garbage("a response to another request"))
+            }
+            Message::Result { result, .. } if !result.get().starts_with('{') => {
+                Err(garbage("a result that is no JSON object"))
+            }
+            Message::Result { result, .. } => Ok(Some(Answer::Result(
+                text.slice_ref(result.get().as_bytes()),
+            ))),
+            Message::Error { id: Some(id), .. } if !self.is_ours(*id) => {
+                Err(garbage("a response to another request"))
+            }
+            Message::Error { error, .. } => Ok(Some(Answer::Error(rpc_error(error)?))),
+            Message::Notification { method, params } => {
+                if method == "notifications/progress" {
+                    self.progress(*params).await;
+                }
+                Ok(None)
+            }
+            Message::Request { .. } => {
+                self.reply(message).await;
+                Ok(None)
+            }
+            Message::Batch(_) => Err(garbage("a batch in a batch")),
+        }
+    }
+
+    /// Whether `id` is that of our request. Servers in languages whose numbers are all floating
+    /// point may send it back as `7.0`.
+    fn is_ours(&self, id: Id<'_>) -> bool {
+        is_number(id.raw(), self.id)
+    }
+
+    async fn progress(&self, params: Option<&RawValue>) {
+        let (Some(events), Some(params)) = (self.events, params) else {
+            return;
+        };
+        if let Some(progress) = without_token(params.get(), self.id) {
+            // A receiver that is gone wants none.
+            let _ = events.send(CallEvent::Progress(progress)).await;
+        }
+    }
+
+    async fn reply(&self, message: &Message<'_>) {
+        let Some((transport, headers)) = self.replies else {
+            return;
+        };
+        let Some(reply) = reply_to(message) else {
+            return;
+        };
+        let deadline = self.deadline.within(REPLY_WITHIN);
+        if let Err(failure) = transport.notify(reply, headers.clone(), deadline).await {
+            tracing::debug!("could not answer a request of the MCP server: {failure}");
+        }
+    }
+}
+
+/// Reads one message.
+pub(super) fn parse(text: &[u8]) -> Result<Message<'_>, Failure> {
+    mcp::parse(text, JSON_MAX_DEPTH).map_err(|error| match error.kind {
+        mcp::ParseErrorKind::TooDeep => garbage("JSON that is nested too deeply"),
+        mcp::ParseErrorKind::NotJson => garbage("something that is not JSON"),
+        mcp::ParseErrorKind::NotAMessage => garbage("JSON that is no JSON-RPC message"),
+    })
+}
+
+pub(super) fn garbage(what: &str) -> Failure {
+    sent(
+        FailureKind::Garbage,
+        format!("the MCP server answered {what}"),
+    )
+}
+
+/// Reads a JSON-RPC error object.
+pub(super) fn rpc_error(error: &RawValue) -> Result<RpcError, Failure> {
+    #[derive(Deserialize)]
+    struct Wire<'a> {
+        code: i64,
+        #[serde(default)]
+        message: String,
+        #[serde(borrow, default)]
+        data: Option<&'a RawValue>,
+    }
+    let wire: Wire<'_> = serde_json::from_str(error.get())
+        .map_err(|_| garbage("an error without a numeric code"))?;
+    Ok(RpcError {
+        code: wire.code,
+        message: wire.message,
+        data: wire
+            .data
+            .map(|data| Bytes::copy_from_slice(data.get().as_bytes())),
+    })
+}
+
+fn is_number(raw: &str, number: u64) -> bool {
+    match raw.parse::<u64>() {
+        Ok(found) => found == number,
+        // Ids count up from 1: far from where a float loses integers.
+        #[expect(clippy::cast_precision_loss, reason = "2^53 requests are never made")]
+        Err(_) => raw.parse::<f64>().is_ok_and(|found| found == number as f64),
+    }
+}
+
+/// The members of progress params but for the token, if the token is ours.
+fn without_token(params: &str, token: u64) -> Option<Bytes> {
+    let members = mcp::members(params).ok()?;
+    let mut ours = false;
+    let mut out = BytesMut::with_capacity(params.len());
+    out.put_u8(b'{');
+    for (name, value) in members {
+        if name == mcp::keys::PROGRESS_TOKEN {
+            ours = is_number(value.get(), token);
+            continue;
+        }
+        if out.len() > 1 {
+            out.put_u8(b',');
+        }
+        serde_json::to_writer((&mut out).writer(), &name).expect("a string is JSON");
+        out.put_u8(b':');
+        out.put_slice(value.get().as_bytes());
+    }
+    out.put_u8(b'}');
+    ours.then(|| out.freeze())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_keeps_everything_but_the_token_and_only_for_its_own_request() {
+        let params = r#"{"progressToken":3, "progress":1.0,"message":"a\"b"}"#;
+
+        let ours = without_token(params, 3).unwrap();
+
+        assert_eq!(ours, r#"{"progress":1.0,"message":"a\"b"}"#);
+        assert_eq!(without_token(params, 4), None);
+        assert_eq!(without_token(r#"{"progressToken":"3"}"#, 3), None);
+        assert_eq!(without_token("[]", 3), None);
+    }
+
+    #[test]
+    fn an_id_may_come_back_as_a_float_but_not_as_a_string() {
+        assert!(is_number("7", 7) && is_number("7.0", 7));
+        assert!(!is_number("\"7\"", 7) && !is_number("7.5", 7) && !is_number("8", 7));
+    }
+}

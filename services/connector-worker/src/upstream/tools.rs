@@ -1,0 +1,151 @@
+//! Reading a server's whole tool list.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use domain::ToolDefinition;
+use egress::Deadline;
+use fabric::{Failure, FailureKind};
+use mcp::HeaderParams;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::Wire;
+use super::agree::{Agreed, Era};
+use super::answer::garbage;
+use super::call::Trouble;
+use super::peer::Peer;
+use crate::failure::sent;
+
+#[derive(Deserialize)]
+struct Page<'a> {
+    #[serde(borrow)]
+    tools: Vec<&'a RawValue>,
+    #[serde(default, rename = "nextCursor")]
+    next_cursor: Option<String>,
+}
+
+/// What has been read so far.
+#[derive(Default)]
+struct List {
+    tools: Vec<ToolDefinition>,
+    names: HashSet<String>,
+    header_params: HashMap<String, HeaderParams>,
+    dropped: usize,
+}
+
+impl Peer {
+    /// Reads the whole tool list, page by page, and keeps what calls need to know of it. Tools
+    /// that break the protocol's rules are left out, and counted in the log.
+    pub(crate) async fn list_tools(
+        &self,
+        deadline: Deadline,
+    ) -> Result<Vec<ToolDefinition>, Failure> {
+        let config = &self.config;
+        let (mut list, mut bytes) = (List::default(), 0);
+        let (mut cursor, mut cursors) = (None::<String>, HashSet::new());
+        for _ in 0..config.list_max_pages {
+            let build = |agreed: &Agreed| self.list_request(cursor.as_deref(), agreed);
+            let (era, page) = self.ask(build, None, deadline).await.map_err(failure_of)?;
+            bytes += page.len();
+            if bytes > config.list_max_bytes {
+                return Err(too_much(&format!("{} bytes", config.list_max_bytes)));
+            }
+            let strict = era == Era::Modern && self.transport.wire() == Wire::Http;
+            let next = list.take(&page, strict)?;
+            if list.tools.len() > config.list_max_tools {
+                return Err(too_much(&format!("{} tools", config.list_max_tools)));
+            }
+            let Some(next) = next else {
+                return Ok(self.keep(list));
+            };
+            if !cursors.insert(next.clone()) {
+                return Err(garbage("a tool list that goes round in circles"));
+            }
+            cursor = Some(next);
+        }
+        Err(too_much(&format!("{} pages", config.list_max_pages)))
+    }
+
+    fn keep(&self, list: List) -> Vec<ToolDefinition> {
+        if list.dropped > 0 {
+            tracing::warn!(
+                tools.dropped = list.dropped,
+                tools.kept = list.tools.len(),
+                "left out tools of an MCP server that break the protocol's rules"
+            );
+        }
+        self.header_params.store(Arc::new(list.header_params));
+        list.tools
+    }
+}
+
+impl List {
+    /// Adds a page; returns the cursor of the next.
+    fn take(&mut self, page: &Bytes, strict: bool) -> Result<Option<String>, Failure> {
+        let page: Page<'_> =
+            serde_json::from_slice(page).map_err(|_| garbage("a tool list without tools"))?;
+        for raw in page.tools {
+            let header_params = if strict {
+                header_params_of(raw)
+            } else {
+                Some(None)
+            };
+            match (ToolDefinition::parse(raw.to_owned()), header_params) {
+                (Ok(tool), Some(params)) if self.names.insert(tool.name.clone()) => {
+                    if let Some(params) = params {
+                        self.header_params.insert(tool.name.clone(), params);
+                    }
+                    self.tools.push(tool);
+                }
+                (Err(invalid), _) => {
+                    tracing::debug!("left out a tool: {invalid}");
+                    self.dropped += 1;
+                }
+                _ => self.dropped += 1, // a name used twice, or annotations against the rules
+            }
+        }
+        Ok(page.next_cursor)
+    }
+}
+
+/// The annotated parameters of a tool, if it has any; `None` when they break the rules.
+#[expect(
+    clippy::option_option,
+    reason = "wrong, absent and present are three things"
+)]
+fn header_params_of(tool: &RawValue) -> Option<Option<HeaderParams>> {
+    // Nearly no tool has them: spare the others a second reading.
+    if !tool.get().contains("x-mcp-header") {
+        return Some(None);
+    }
+    #[derive(Deserialize)]
+    struct Head {
+        #[serde(rename = "inputSchema")]
+        input_schema: serde_json::Value,
+    }
+    let head: Head = serde_json::from_str(tool.get()).ok()?;
+    let params = HeaderParams::from_schema(&head.input_schema).ok()?;
+    Some((!params.is_empty()).then_some(params))
+}
+
+fn too_much(limit: &str) -> Failure {
+    sent(
+        FailureKind::TooLarge,
+        format!("the MCP server's tool list is longer than {limit}"),
+    )
+}
+
+fn failure_of(trouble: Trouble) -> Failure {
+    match trouble {
+        Trouble::Failed(failure) => failure,
+        Trouble::Error(error) => sent(
+            FailureKind::Garbage,
+            format!(
+                "the MCP server refused to list its tools (error {})",
+                error.code
+            ),
+        ),
+    }
+}

@@ -1,0 +1,105 @@
+//! What carries JSON-RPC messages to one MCP server and back. Which revision they follow is the
+//! business of the era logic above, the same for every transport.
+
+use bytes::Bytes;
+use egress::Deadline;
+use fabric::{BoxFuture, Failure};
+use http::{HeaderMap, StatusCode};
+
+/// How messages travel, as far as the protocol's rules differ by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wire {
+    /// Streamable HTTP: an exchange for each message, with headers.
+    Http,
+    /// One message a line, over a pipe to a process: nothing but the id of a request, and its
+    /// progress token, tells to what an incoming message belongs.
+    Lines,
+}
+
+/// A request on its way out.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    /// The request's JSON-RPC id, and its progress token where it has one. Unique for the life of
+    /// the transport.
+    pub(crate) id: u64,
+    /// The whole message. It may hold line breaks between its tokens, as a client wrote them.
+    pub(crate) body: Bytes,
+    /// All header fields, those of [`Transport::headers`] included; only for [`Wire::Http`].
+    pub(crate) headers: HeaderMap,
+    /// When to give up on the whole exchange.
+    pub(crate) deadline: Deadline,
+}
+
+/// Why no exchange came about.
+#[derive(Debug)]
+pub(crate) enum Rejected {
+    Failed(Failure),
+    /// HTTP only: an answer with another status than success. What it means depends on the era.
+    Status {
+        status: StatusCode,
+        /// Cut off where it is longer than an error ought to be.
+        body: Bytes,
+        /// Seconds that the server wants to be left alone.
+        retry_after: Option<u64>,
+    },
+}
+
+impl From<Failure> for Rejected {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// One connection to one MCP server: a URL, or one life of a process. A process that was started
+/// again is another transport, since nothing the server had agreed to survives.
+pub(crate) trait Transport: Send + Sync {
+    fn wire(&self) -> Wire;
+
+    /// Header fields that go with every message; the era logic adds its own to a copy. None for
+    /// [`Wire::Lines`].
+    fn headers(&self) -> HeaderMap {
+        HeaderMap::new()
+    }
+
+    /// Sends a request. Resolves when it is sent, for HTTP when the answer's header is here.
+    fn request(&self, request: Outgoing) -> BoxFuture<'_, Result<Box<dyn Exchange>, Rejected>>;
+
+    /// Sends a notification, or an answer to a request of the server. `headers` as in
+    /// [`Outgoing`].
+    fn notify(
+        &self,
+        body: Bytes,
+        headers: HeaderMap,
+        deadline: Deadline,
+    ) -> BoxFuture<'_, Result<(), Failure>>;
+
+    /// Whether the last refusal named another address of the same server, which is used from now
+    /// on. Says so once. Only for [`Wire::Http`].
+    fn has_moved(&self) -> bool {
+        false
+    }
+
+    /// Tells the server that the session named in `headers` is over. Only for [`Wire::Http`].
+    fn end_session(&self, headers: HeaderMap, deadline: Deadline) -> BoxFuture<'_, ()> {
+        drop((headers, deadline));
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// What comes back for one request: the messages that belong to it, its response the last.
+/// Dropping it gives up on the answer; whether the server must be told is the era logic's duty.
+pub(crate) trait Exchange: Send {
+    /// The next message, whole, as it came; `None` when no more will come. For [`Wire::Lines`]
+    /// those are the response with the request's id and progress notifications with its token;
+    /// everything else a server says there belongs to no request (see [`super::reply_to`]).
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<Bytes>, Failure>>;
+
+    /// Header fields of the answer; none for [`Wire::Lines`].
+    fn headers(&self) -> Option<&HeaderMap> {
+        None
+    }
+
+    /// Tells that the response has been read. What may still come is of no interest, but a
+    /// connection that is read to the end of the answer can be used again.
+    fn finish(self: Box<Self>) {}
+}

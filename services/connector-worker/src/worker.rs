@@ -1,0 +1,267 @@
+//! The worker: what it is made of, and the calls that go through it.
+
+use std::ffi::OsString;
+use std::sync::Arc;
+use std::time::Duration;
+
+use catalog::Catalog;
+use domain::{ConnectorId, TenantId, ToolDefinition};
+use egress::Deadline;
+use fabric::{
+    BoxFuture, Call, Events, Execute, Failure, FailureKind, Leases, Outcome, ProcessStatus,
+    Request, StderrLine, Workers,
+};
+use runtime::{Clock, IdGen, Process};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::Instrument;
+
+use crate::config::Config;
+use crate::failure::{sent, unsent};
+use crate::hosted::HostedServers;
+use crate::leases::{Key, Places};
+use crate::metrics::{Measured, WorkerMetrics};
+use crate::native::{Engine, EngineLimits};
+use crate::runner::RunnerParts;
+use crate::upstream::ToolCall;
+
+/// What a worker is given.
+pub struct Deps {
+    pub leases: Arc<dyn Leases>,
+    pub catalog: Arc<Catalog>,
+    /// The only way out.
+    pub egress: egress::Client,
+    pub clock: Arc<dyn Clock>,
+    pub ids: Arc<dyn IdGen>,
+    /// This process' own environment, of which hosted servers see what the configuration names.
+    pub environment: Vec<(OsString, OsString)>,
+}
+
+/// Runs calls of connectors. Stops what it holds when it is dropped or [closed](Self::close).
+pub struct Worker {
+    places: Places,
+    hosted: Arc<HostedServers>,
+    calls: Arc<Semaphore>,
+    metrics: WorkerMetrics,
+    config: Arc<Config>,
+}
+
+impl Worker {
+    /// Makes a worker; nothing is connected or started before the first call. To be called
+    /// within a Tokio runtime.
+    ///
+    /// # Errors
+    /// The configuration breaks a rule.
+    pub fn build(config: Config, deps: Deps, process: &Process) -> anyhow::Result<Self> {
+        config.validate().map_err(anyhow::Error::msg)?;
+        let metrics = WorkerMetrics::register(&process.metrics);
+        let native = Engine::new(deps.catalog, deps.egress.clone(), EngineLimits::default())
+            .with_clock(deps.clock.clone());
+        let hosted = Arc::new(HostedServers::new(
+            config.hosted.clone(),
+            deps.environment,
+            process,
+            deps.clock,
+            deps.ids,
+        ));
+        let parts = RunnerParts {
+            egress: deps.egress,
+            native: Arc::new(native),
+            hosted: hosted.clone(),
+            upstream: Arc::new(config.upstream.clone()),
+            breaker: config.breaker.clone(),
+            tasks: process.tasks.clone(),
+            metrics: metrics.clone(),
+        };
+        let config = Arc::new(config);
+        let places = Places::new(deps.leases, parts, config.clone());
+        process.tasks.disposable(
+            "drop idle connectors",
+            places.sweep(process.shutdown.clone()),
+        );
+        Ok(Self {
+            places,
+            hosted,
+            calls: Arc::new(Semaphore::new(config.max_calls.min(Semaphore::MAX_PERMITS))),
+            metrics,
+            config,
+        })
+    }
+
+    /// Drops everything held, and resolves when no hosted process is left. For the end of the
+    /// process, after calls have been drained.
+    pub async fn close(&self) {
+        self.places.clear();
+        self.hosted.release_all().await;
+    }
+
+    async fn run(&self, call: &Call, events: Option<&Events>) -> Outcome {
+        let deadline = Deadline::after(call.deadline);
+        let mut measured = self.metrics.begin();
+        let dispatched = self.dispatch(call, events, deadline, &mut measured);
+        let outcome = match tokio::time::timeout_at(deadline.instant(), dispatched).await {
+            Ok(outcome) => outcome,
+            Err(_) => Outcome::Failed(sent(
+                FailureKind::Timeout,
+                format!("the tool did not answer within {:?}", call.deadline),
+            )),
+        };
+        let took = measured.end(&outcome);
+        if let Outcome::Failed(failure) = &outcome {
+            log_failure(call, failure, took);
+        }
+        outcome
+    }
+
+    async fn dispatch(
+        &self,
+        call: &Call,
+        events: Option<&Events>,
+        deadline: Deadline,
+        measured: &mut Measured<'_>,
+    ) -> Outcome {
+        let Request::CallTool {
+            name,
+            arguments,
+            meta,
+            progress,
+        } = &call.request
+        else {
+            return Outcome::Failed(unsent(
+                FailureKind::Internal,
+                "this worker does not know the kind of request",
+            ));
+        };
+        let key = (call.tenant, call.connector);
+        let place = self.places.place(key);
+        let _running = match self.admit(&place.calls) {
+            Ok(permits) => permits,
+            Err(failure) => return Outcome::Failed(failure),
+        };
+        let held = match self.places.hold(&place, key, call.version, deadline).await {
+            Ok(held) => held,
+            Err(failure) => return Outcome::Failed(failure),
+        };
+        measured.kind = held.runner.kind();
+        let call = ToolCall {
+            name,
+            arguments: arguments.as_deref(),
+            meta: meta.as_deref(),
+            progress: *progress && events.is_some(),
+        };
+        held.runner.call(&call, events, deadline).await
+    }
+
+    /// Takes a place for one call, in its connector and in the worker.
+    fn admit(&self, of_connector: &Arc<Semaphore>) -> Result<[OwnedSemaphorePermit; 2], Failure> {
+        let full = |what: &str, most: usize| {
+            unsent(
+                FailureKind::Busy,
+                format!("{what} runs {most} calls already, no more at once: try again later"),
+            )
+        };
+        let of_connector = of_connector
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_| full("the connector", self.config.max_calls_per_connector))?;
+        let of_worker = self
+            .calls
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_| full("the worker", self.config.max_calls))?;
+        Ok([of_connector, of_worker])
+    }
+
+    async fn read_tools(&self, key: Key, version: i64) -> Result<Vec<ToolDefinition>, Failure> {
+        let deadline = Deadline::after(self.config.upstream.list_timeout);
+        let work = async {
+            let place = self.places.place(key);
+            let held = self.places.hold(&place, key, version, deadline).await?;
+            held.runner.list_tools(deadline).await
+        };
+        let listed = match tokio::time::timeout_at(deadline.instant(), work).await {
+            Ok(listed) => listed,
+            Err(_) => Err(sent(
+                FailureKind::Timeout,
+                "the tool list was not read in time",
+            )),
+        };
+        listed.inspect_err(|failure| {
+            self.metrics.count_failure(failure.kind);
+            tracing::warn!(
+                failure.kind = failure.kind.as_str(),
+                "could not read the tools of a connector: {failure}"
+            );
+        })
+    }
+}
+
+/// What is our fault is an error; what an upstream does is not. The fields are named here, since
+/// the span of the call is there only where somebody looks that closely.
+fn log_failure(call: &Call, failure: &Failure, took: Duration) {
+    macro_rules! log {
+        ($level:ident) => {
+            tracing::$level!(
+                request.id = %call.request_id,
+                tenant.id = %call.tenant,
+                connector.id = %call.connector,
+                failure.kind = failure.kind.as_str(),
+                duration_ms = took.as_millis() as u64,
+                "a call failed: {failure}"
+            )
+        };
+    }
+    match failure.kind {
+        FailureKind::Internal => log!(error),
+        _ => log!(info),
+    }
+}
+
+impl Execute for Worker {
+    fn execute(&self, call: Call, events: Option<Events>) -> BoxFuture<'_, Outcome> {
+        let Request::CallTool { name, .. } = &call.request else {
+            return Box::pin(async move { self.run(&call, events.as_ref()).await });
+        };
+        // Below the default level: opening a span would cost about as much as all else done here.
+        let span = tracing::debug_span!(
+            "call",
+            request.id = %call.request_id,
+            connector.id = %call.connector,
+            tool.name = %name,
+        );
+        Box::pin(async move { self.run(&call, events.as_ref()).await }.instrument(span))
+    }
+}
+
+impl Workers for Worker {
+    fn list_tools(
+        &self,
+        tenant: TenantId,
+        connector: ConnectorId,
+        version: i64,
+    ) -> BoxFuture<'_, Result<Vec<ToolDefinition>, Failure>> {
+        let span = tracing::info_span!("list_tools", connector.id = %connector);
+        Box::pin(
+            self.read_tools((tenant, connector), version)
+                .instrument(span),
+        )
+    }
+
+    fn process(
+        &self,
+        tenant: TenantId,
+        connector: ConnectorId,
+    ) -> BoxFuture<'_, Option<ProcessStatus>> {
+        Box::pin(std::future::ready(self.hosted.status(tenant, connector)))
+    }
+
+    fn stderr(&self, tenant: TenantId, connector: ConnectorId) -> BoxFuture<'_, Vec<StderrLine>> {
+        Box::pin(std::future::ready(self.hosted.stderr(tenant, connector)))
+    }
+
+    fn release(&self, tenant: TenantId, connector: ConnectorId) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            self.places.drop_all_of((tenant, connector));
+            self.hosted.release(tenant, connector).await;
+        })
+    }
+}
