@@ -1,0 +1,84 @@
+//! What the control-plane needs of the catalog of native connectors.
+
+use domain::ToolDefinition;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A native connector type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NativeType {
+    /// E.g. `github`.
+    pub name: String,
+    /// E.g. `GitHub`.
+    pub display_name: String,
+    /// Number of its tools.
+    pub tools: u32,
+}
+
+/// The native connectors that this build knows.
+pub trait CatalogView: Send + Sync {
+    /// All of them, in a stable order.
+    fn types(&self) -> Vec<NativeType>;
+
+    /// The tools of one; `None` when there is no such type.
+    fn tools(&self, name: &str) -> Option<Vec<ToolDefinition>>;
+}
+
+/// One way to connect something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ConnectorType {
+    /// What a connector is created with as its `type`.
+    pub r#type: String,
+    pub display_name: String,
+    /// Number of tools; null where the server behind the connector decides.
+    pub tools: Option<u32>,
+    /// `native` for a built-in connector, `mcp` for an MCP server.
+    #[schema(schema_with = kinds)]
+    pub kind: String,
+}
+
+fn kinds() -> utoipa::openapi::schema::Object {
+    crate::openapi::one_of(&["native", "mcp"])
+}
+
+impl CatalogView for ::catalog::Catalog {
+    fn types(&self) -> Vec<NativeType> {
+        let types = self.connectors().map(|connector| NativeType {
+            name: connector.name.clone(),
+            display_name: connector.display_name.clone(),
+            tools: u32::try_from(connector.tools.len()).unwrap_or(u32::MAX),
+        });
+        types.collect()
+    }
+
+    fn tools(&self, name: &str) -> Option<Vec<ToolDefinition>> {
+        let connector = self.connector(name)?;
+        Some(
+            connector
+                .tools
+                .iter()
+                .map(::catalog::Tool::definition)
+                .collect(),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_catalog_says_what_it_has() {
+        let catalog = ::catalog::Catalog::builtin();
+        let types = catalog.types();
+        assert!(
+            types.iter().any(|known| known.name == "github"),
+            "{types:?}"
+        );
+        for known in types {
+            let tools = CatalogView::tools(&*catalog, &known.name).unwrap();
+            assert_eq!(tools.len(), known.tools as usize);
+        }
+        assert!(CatalogView::tools(&*catalog, "nope").is_none());
+    }
+}

@@ -1,0 +1,368 @@
+//! Readings of connectors' tools: on demand, at start, and now and then. At most one at a time for
+//! a connector, and a bounded number at all.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use domain::limits::TOOLS_PER_CONNECTOR;
+use domain::{
+    Action, Connector, ConnectorId, ConnectorKind, Principal, SyncState, Tenant, TenantId,
+    TenantState, ToolDefinition,
+};
+use futures_util::{StreamExt, stream};
+use tokio::sync::{Semaphore, watch};
+
+use super::secrets::redact;
+use super::view::ConnectorView;
+use crate::error::Error;
+use crate::operations::Operations;
+use crate::tenants::CHUNK;
+
+/// Characters of a failure that are kept.
+const REASON_MAX_LENGTH: usize = 500;
+
+/// How a reading ended; in words for an administrator when badly.
+pub(crate) type Ended = Result<(), String>;
+/// Tells how a reading ended, once it has.
+pub(crate) type Ending = watch::Receiver<Option<Ended>>;
+
+/// The readings under way.
+#[derive(Debug)]
+pub(crate) struct Syncs {
+    slots: Arc<Semaphore>,
+    at_once: usize,
+    flights: Mutex<HashMap<ConnectorId, Flight>>,
+}
+
+/// The reading of one connector.
+#[derive(Debug)]
+struct Flight {
+    ending: Ending,
+    /// Whether the upstream is being asked already, so that a change made now may be missed.
+    asked: bool,
+    /// Wanted since: another reading after this one.
+    next: Option<(watch::Sender<Option<Ended>>, Ending)>,
+}
+
+impl Syncs {
+    pub(crate) fn new(at_once: usize) -> Self {
+        let slots = Arc::new(Semaphore::new(at_once));
+        Self {
+            slots,
+            at_once,
+            flights: Mutex::default(),
+        }
+    }
+
+    fn flights(&self) -> MutexGuard<'_, HashMap<ConnectorId, Flight>> {
+        self.flights.lock().expect("no panic while held")
+    }
+
+    /// Joins the reading of a connector that has not asked the upstream yet, or queues one behind
+    /// one that has. A sender is returned when the caller must start it.
+    fn join(&self, connector: ConnectorId) -> (Ending, Option<watch::Sender<Option<Ended>>>) {
+        let mut flights = self.flights();
+        if let Some(flight) = flights.get_mut(&connector)
+            // Its sender is gone only when its task was.
+            && flight.ending.has_changed().is_ok()
+        {
+            let ending = if flight.asked {
+                flight
+                    .next
+                    .get_or_insert_with(|| watch::channel(None))
+                    .1
+                    .clone()
+            } else {
+                flight.ending.clone()
+            };
+            return (ending, None);
+        }
+        let (sender, ending) = watch::channel(None);
+        let flight = Flight {
+            ending: ending.clone(),
+            asked: false,
+            next: None,
+        };
+        flights.insert(connector, flight);
+        (ending, Some(sender))
+    }
+
+    fn asking(&self, connector: ConnectorId) {
+        if let Some(flight) = self.flights().get_mut(&connector) {
+            flight.asked = true;
+        }
+    }
+
+    /// Ends a reading; returns the sender of the one that is wanted next.
+    fn end(
+        &self,
+        connector: ConnectorId,
+        sender: &watch::Sender<Option<Ended>>,
+        ended: Ended,
+    ) -> Option<watch::Sender<Option<Ended>>> {
+        let mut flights = self.flights();
+        sender.send_replace(Some(ended));
+        let next = flights.get_mut(&connector).and_then(|flight| {
+            let (sender, ending) = flight.next.take()?;
+            flight.ending = ending;
+            flight.asked = false;
+            Some(sender)
+        });
+        if next.is_none() {
+            flights.remove(&connector);
+        }
+        next
+    }
+}
+
+impl Operations {
+    /// Reads the connector's tools anew and waits for the end of it.
+    ///
+    /// # Errors
+    /// `UpstreamFailed`; the tools known before are kept then.
+    pub async fn sync_tools(
+        &self,
+        caller: &Principal,
+        tenant: &str,
+        connector: &str,
+    ) -> Result<ConnectorView, Error> {
+        let (tenant, connector) = self
+            .connector_for(caller, tenant, connector, Action::ManageTenant)
+            .await?;
+        let native = matches!(connector.kind, ConnectorKind::Native { .. });
+        if !native {
+            if !connector.enabled {
+                return Err(Error::ConnectorDisabled);
+            }
+            self.workers()?;
+        }
+        self.sync(tenant.id, connector.id)
+            .await
+            .map_err(Error::UpstreamFailed)?;
+        self.get_connector(caller, tenant.slug.as_str(), connector.slug.as_str())
+            .await
+    }
+
+    /// Has the tools read and waits for the end.
+    pub(crate) async fn sync(&self, tenant: TenantId, connector: ConnectorId) -> Ended {
+        let mut ending = self.request_sync(tenant, connector);
+        let broken = || Err("the reading was broken off".to_owned());
+        match ending.wait_for(Option::is_some).await {
+            Ok(ended) => ended.clone().unwrap_or_else(broken),
+            Err(_) => broken(),
+        }
+    }
+
+    /// Has the tools read in the background.
+    pub(crate) fn request_sync(&self, tenant: TenantId, connector: ConnectorId) -> Ending {
+        let (ending, start) = self.syncs().join(connector);
+        if let Some(sender) = start {
+            let this = self.clone();
+            self.process().tasks.disposable("tool sync", async move {
+                this.run_syncs(tenant, connector, sender).await;
+                Ok(())
+            });
+        }
+        ending
+    }
+
+    /// Reads one connector as often as it is wanted.
+    async fn run_syncs(
+        &self,
+        tenant: TenantId,
+        connector: ConnectorId,
+        sender: watch::Sender<Option<Ended>>,
+    ) {
+        let mut sender = Some(sender);
+        while let Some(current) = sender.take() {
+            let reading = async {
+                let _slot = self.syncs().slots.acquire().await;
+                self.syncs().asking(connector);
+                self.read_tools(tenant, connector).await
+            };
+            let ended = tokio::select! {
+                biased;
+                ended = reading => ended,
+                // What is still pending then is read at the next start.
+                () = self.process().shutdown.draining() => Err("the process is ending".to_owned()),
+            };
+            sender = self.syncs().end(connector, &current, ended);
+        }
+    }
+
+    /// Reads the tools now, and writes what came of it.
+    pub(crate) async fn read_tools(&self, tenant: TenantId, connector: ConnectorId) -> Ended {
+        let result = self.try_read_tools(tenant, connector).await;
+        result.unwrap_or_else(|error| {
+            tracing::warn!(tenant.id = %tenant, connector.id = %connector, "tool sync: {error}");
+            Err("its tools could not be stored".to_owned())
+        })
+    }
+
+    async fn try_read_tools(&self, tenant: TenantId, id: ConnectorId) -> Result<Ended, Error> {
+        let owner = self.storage().find_tenant_by_id(tenant).await;
+        let owner = owner.map_err(Error::storage("find a tenant"))?;
+        let rows = self.storage().tenant(tenant);
+        let found = rows.find_connector_by_id(id).await;
+        let found = found.map_err(Error::storage("find a connector"))?;
+        let (Some(owner), Some(connector)) = (owner, found) else {
+            return Ok(Err("the connector is gone".to_owned()));
+        };
+        let read = match &connector.kind {
+            ConnectorKind::Native { catalog, .. } => match self.catalog().tools(catalog) {
+                Some(tools) => Ok(tools),
+                None => Err(format!(
+                    "this version of Turnbuckle has no connector {catalog:?}"
+                )),
+            },
+            _ if !connector.enabled || owner.state != TenantState::Active => {
+                return Ok(Err("the connector is disabled".to_owned()));
+            }
+            _ => {
+                rows.sync_started(id)
+                    .await
+                    .map_err(Error::storage("note a reading"))?;
+                self.ask_upstream(&connector).await?
+            }
+        };
+        let revision = match &read {
+            Ok(tools) => {
+                rows.replace_tools(id, &usable(&connector, tools), self.now())
+                    .await
+            }
+            Err(reason) => rows.sync_failed(id, reason, self.now()).await,
+        };
+        self.tenant_changed(&owner, revision.map_err(Error::storage("store tools"))?);
+        Ok(read.map(drop))
+    }
+
+    async fn ask_upstream(
+        &self,
+        connector: &Connector,
+    ) -> Result<Result<Vec<ToolDefinition>, String>, Error> {
+        let workers = self.workers()?;
+        let asked = workers.list_tools(connector.tenant, connector.id, connector.version);
+        let deadline = self.config().sync_deadline();
+        let reason = match tokio::time::timeout(deadline, asked).await {
+            Ok(Ok(tools)) => return Ok(Ok(tools)),
+            Ok(Err(failure)) => failure.message,
+            Err(_) => format!("its tools did not come within {} s", deadline.as_secs()),
+        };
+        let reason = redact(&reason, &self.secrets_of(connector).await?);
+        Ok(Err(reason.chars().take(REASON_MAX_LENGTH).collect()))
+    }
+
+    /// Reads what is missing at the start, then every MCP server now and then.
+    pub(crate) async fn keep_tools_fresh(&self) -> anyhow::Result<()> {
+        let shutdown = &self.process().shutdown;
+        let mut at_start = true;
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.draining() => return Ok(()),
+                gone_through = self.sync_all(at_start) => {
+                    if let Err(error) = gone_through {
+                        tracing::warn!("cannot go through all connectors: {error}");
+                    }
+                }
+            }
+            at_start = false;
+            tokio::select! {
+                biased;
+                () = shutdown.draining() => return Ok(()),
+                () = tokio::time::sleep(self.sync_pause()) => {}
+            }
+        }
+    }
+
+    /// The interval, give or take a tenth, so that nodes started together do not stay together.
+    fn sync_pause(&self) -> Duration {
+        let interval = self.config().sync_interval();
+        let chance = f64::from(self.ids().next().as_bytes()[15]) / 255.0;
+        interval.mul_f64(0.9 + chance / 5.0)
+    }
+
+    async fn sync_all(&self, at_start: bool) -> Result<(), Error> {
+        let mut after = None;
+        loop {
+            let tenants = self.storage().list_tenants(after, CHUNK).await;
+            let tenants = tenants.map_err(Error::storage("list tenants"))?;
+            for tenant in &tenants {
+                self.sync_tenant(tenant, at_start).await?;
+            }
+            after = tenants.last().map(|tenant| tenant.id);
+            if tenants.len() < CHUNK as usize {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn sync_tenant(&self, tenant: &Tenant, at_start: bool) -> Result<(), Error> {
+        let mut after = None;
+        loop {
+            let page = self
+                .storage()
+                .tenant(tenant.id)
+                .list_connectors(after, CHUNK)
+                .await;
+            let page = page.map_err(Error::storage("list connectors"))?;
+            after = page.last().map(|connector| connector.id);
+            let ended = page.len() < CHUNK as usize;
+            stream::iter(page)
+                .for_each_concurrent(self.syncs().at_once, |connector| async move {
+                    if self.is_due(tenant, &connector, at_start).await {
+                        let _ = self.sync(connector.tenant, connector.id).await;
+                    }
+                })
+                .await;
+            if ended {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether the connector is to be read in this round. At the start that is what never was, and
+    /// what is native and changed with the version of the program.
+    async fn is_due(&self, tenant: &Tenant, connector: &Connector, at_start: bool) -> bool {
+        let ConnectorKind::Native { catalog, .. } = &connector.kind else {
+            let wanted = !at_start || connector.sync.state == SyncState::Pending;
+            return wanted && connector.enabled && tenant.state == TenantState::Active;
+        };
+        if !at_start {
+            return false;
+        }
+        let Ok(stored) = self.stored_tools(connector).await else {
+            return true;
+        };
+        let mut current = self.catalog().tools(catalog).unwrap_or_default();
+        current.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        let stored = stored.iter().map(|tool| &tool.definition);
+        connector.sync.state != SyncState::Ok || !stored.eq(current.iter())
+    }
+}
+
+/// What of an upstream's list can be served; what cannot is left out with a warning.
+fn usable(connector: &Connector, tools: &[ToolDefinition]) -> Vec<ToolDefinition> {
+    let mut names = HashSet::new();
+    let mut usable: Vec<ToolDefinition> = Vec::with_capacity(tools.len().min(TOOLS_PER_CONNECTOR));
+    let mut twice = 0_usize;
+    for tool in tools {
+        if names.insert(tool.name.as_str()) {
+            usable.push(tool.clone());
+        } else {
+            twice += 1;
+        }
+    }
+    let beyond = usable.len().saturating_sub(TOOLS_PER_CONNECTOR);
+    usable.truncate(TOOLS_PER_CONNECTOR);
+    if twice > 0 || beyond > 0 {
+        tracing::warn!(
+            connector.id = %connector.id,
+            twice,
+            beyond,
+            "tools are left out: named twice, or more than a connector may have"
+        );
+    }
+    usable
+}

@@ -1,0 +1,173 @@
+//! What REST says where gRPC says this: the correspondence of the two, field by field.
+
+use prost_types::Timestamp;
+use proto::admin::v1 as pb;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+fn at(time: Option<Timestamp>) -> Value {
+    let Some(Timestamp { seconds, nanos }) = time else {
+        return Value::Null;
+    };
+    let nanos = i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
+    let time = OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap();
+    time.format(&Rfc3339).unwrap().into()
+}
+
+fn version(etag: &str) -> i64 {
+    etag.strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .unwrap()
+        .parse()
+        .unwrap()
+}
+
+/// The enum value's own part of its name.
+fn word(name: &str, prefix: &str) -> String {
+    name.strip_prefix(prefix).unwrap().to_ascii_lowercase()
+}
+
+fn nullable(text: String) -> Value {
+    if text.is_empty() {
+        Value::Null
+    } else {
+        text.into()
+    }
+}
+
+fn raw(text: &str) -> Value {
+    if text.is_empty() {
+        Value::Null
+    } else {
+        serde_json::from_str(text).unwrap()
+    }
+}
+
+/// What stands behind the last of `before` in a name.
+fn last(name: &str, before: &str) -> String {
+    name.split_once(before).unwrap().1.to_owned()
+}
+
+/// A list, and the token of its next page if there is one.
+pub(super) fn list(items: &str, values: Vec<Value>, next: String) -> Value {
+    let mut list = json!({ items: values });
+    if !next.is_empty() {
+        list["next_page_token"] = next.into();
+    }
+    list
+}
+
+pub(super) fn tenant(tenant: pb::Tenant) -> Value {
+    let state = word(tenant.state().as_str_name(), "STATE_");
+    json!({
+        "id": tenant.uid,
+        "slug": last(&tenant.name, "tenants/"),
+        "name": tenant.display_name,
+        "description": tenant.description,
+        "contact_email": tenant.contact_email,
+        "state": state,
+        "created_at": at(tenant.create_time),
+        "updated_at": at(tenant.update_time),
+        "version": version(&tenant.etag),
+    })
+}
+
+pub(super) fn key(key: pb::Key) -> Value {
+    let scope = word(key.scope().as_str_name(), "SCOPE_");
+    let state = word(key.state().as_str_name(), "STATE_");
+    json!({
+        "id": last(&key.name, "keys/"),
+        "name": key.display_name,
+        "scope": scope,
+        "tenant": key.tenant.strip_prefix("tenants/"),
+        "state": state,
+        "created_at": at(key.create_time),
+        "expires_at": at(key.expire_time),
+        "revoked_at": at(key.revoke_time),
+        "last_used_at": at(key.last_use_time),
+    })
+}
+
+pub(super) fn connector_type(known: pb::ConnectorType) -> Value {
+    json!({
+        "type": known.r#type,
+        "display_name": known.display_name,
+        "tools": known.tools,
+        "kind": word(known.kind().as_str_name(), "KIND_"),
+    })
+}
+
+pub(super) fn connector(connector: pb::Connector) -> Value {
+    use pb::connector::Config;
+    assert_eq!(connector.secrets, None, "secrets never come back");
+    let set = |fields: &[(&str, Value)]| {
+        let given = fields
+            .iter()
+            .filter(|(_, value)| *value != json!("") && !value.is_null());
+        Value::Object(
+            given
+                .map(|(name, value)| ((*name).to_owned(), value.clone()))
+                .collect(),
+        )
+    };
+    let config = match connector.config.unwrap() {
+        Config::Native(native) => set(&[("base_url", native.base_url.into())]),
+        Config::RemoteMcp(remote) => set(&[("url", remote.url.into())]),
+        Config::HostedMcp(hosted) => set(&[
+            ("command", hosted.command.into()),
+            ("working_directory", hosted.working_directory.into()),
+        ]),
+    };
+    let (credential, sync) = (connector.credential.unwrap(), connector.sync.unwrap());
+    json!({
+        "id": connector.uid,
+        "slug": last(&connector.name, "/connectors/"),
+        "display_name": connector.display_name,
+        "type": connector.r#type,
+        "enabled": connector.enabled,
+        "prefix": connector.prefix,
+        "config": config,
+        "credential": {
+            "token_set": credential.token_set,
+            "header_names": credential.header_names,
+            "env_names": credential.env_names,
+        },
+        "sync": {
+            "state": word(sync.state().as_str_name(), "STATE_"),
+            "at": at(sync.time),
+            "error": nullable(sync.error),
+            "tools": sync.tools,
+        },
+        "created_at": at(connector.create_time),
+        "updated_at": at(connector.update_time),
+        "version": version(&connector.etag),
+    })
+}
+
+pub(super) fn tool(tool: pb::Tool) -> Value {
+    json!({
+        "name": last(&tool.name, "/tools/"),
+        "exposed_name": tool.exposed_name,
+        "title": nullable(tool.title),
+        "description": nullable(tool.description),
+        "enabled": tool.enabled,
+        "annotations": raw(&tool.annotations_json),
+        "input_schema": raw(&tool.input_schema_json),
+        "output_schema": raw(&tool.output_schema_json),
+    })
+}
+
+pub(super) fn process(process: pb::Process) -> Value {
+    json!({
+        "state": word(process.state().as_str_name(), "STATE_"),
+        "pid": process.pid,
+        "started_at": at(process.start_time),
+        "restarts": process.restarts,
+        "last_exit": nullable(process.last_exit),
+    })
+}
+
+pub(super) fn stderr_line(line: pb::StderrLine) -> Value {
+    json!({"at": at(line.time), "text": line.text})
+}

@@ -1,0 +1,42 @@
+//! The control-plane: owns tenants, connectors, tools, keys and credentials.
+//!
+//! [`Operations`] holds all the logic; REST (`api`, and an `api.rs` per feature) and gRPC are thin
+//! adapters over it. [`ControlPlane::sources`] is what gateways and workers are served from.
+
+mod api;
+mod auth;
+mod catalog;
+mod config;
+mod connectors;
+mod docs;
+mod error;
+mod fabric;
+mod fields;
+mod grpc;
+mod idempotency;
+mod keys;
+mod openapi;
+mod operations;
+mod page;
+mod patch;
+mod service;
+mod tenants;
+mod tools;
+
+pub use auth::Caller;
+pub use catalog::{CatalogView, ConnectorType, NativeType};
+pub use config::Config;
+pub use connectors::{
+    ConfigInput, ConfigPatch, ConnectorPatch, ConnectorView, NewConnector, ProcessView,
+    SecretsPatch, StderrLineView,
+};
+pub use error::{Error, Resource, Violation};
+pub use fabric::Sources;
+pub use idempotency::{Created, Creation};
+pub use keys::{CreatedKey, KeyView, NewKey};
+pub use openapi::document as openapi_document;
+pub use operations::Operations;
+pub use page::{Page, PageRequest};
+pub use service::{ControlPlane, Deps};
+pub use tenants::{Expected, NewTenant, TenantPatch, TenantView};
+pub use tools::{ToolChange, ToolView};

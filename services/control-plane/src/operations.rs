@@ -1,0 +1,172 @@
+//! What all operations share. Each feature folder adds its own `impl Operations`.
+
+use std::future::Future;
+use std::sync::{Arc, OnceLock, RwLock};
+
+use ::fabric::{ConfigListener, Subject, Workers};
+use crypto::KeyHasher;
+use domain::{Action, ConnectorId, Principal, Tenant, TenantId, authorize};
+use runtime::{Clock, IdGen, Process};
+use storage::Storage;
+use time::OffsetDateTime;
+use tracing::Instrument;
+
+use crate::auth::KeyUses;
+use crate::catalog::CatalogView;
+use crate::config::Config;
+use crate::connectors::Syncs;
+use crate::error::{Error, Resource};
+use crate::service::Deps;
+
+/// Everything that can be asked of the control-plane, by any interface. Cheap to clone.
+#[derive(Clone)]
+pub struct Operations(Arc<Core>);
+
+struct Core {
+    config: Config,
+    deps: Deps,
+    process: Process,
+    listeners: RwLock<Vec<Arc<dyn ConfigListener>>>,
+    workers: OnceLock<Arc<dyn Workers>>,
+    syncs: Syncs,
+    uses: KeyUses,
+}
+
+impl std::fmt::Debug for Operations {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Operations")
+    }
+}
+
+impl Operations {
+    pub(crate) fn new(config: Config, deps: Deps, process: &Process) -> Self {
+        Self(Arc::new(Core {
+            syncs: Syncs::new(config.syncs_at_once),
+            config,
+            deps,
+            process: process.clone(),
+            listeners: RwLock::default(),
+            workers: OnceLock::new(),
+            uses: KeyUses::default(),
+        }))
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    pub(crate) fn storage(&self) -> &Storage {
+        &self.0.deps.storage
+    }
+
+    pub(crate) fn hasher(&self) -> &KeyHasher {
+        &self.0.deps.hasher
+    }
+
+    pub(crate) fn catalog(&self) -> &dyn CatalogView {
+        &*self.0.deps.catalog
+    }
+
+    pub(crate) fn ids(&self) -> &dyn IdGen {
+        &*self.0.deps.ids
+    }
+
+    pub(crate) fn process(&self) -> &Process {
+        &self.0.process
+    }
+
+    pub(crate) fn syncs(&self) -> &Syncs {
+        &self.0.syncs
+    }
+
+    pub(crate) fn uses(&self) -> &KeyUses {
+        &self.0.uses
+    }
+
+    /// The time, cut to the microseconds that storage keeps: what is answered now is what is read
+    /// later.
+    pub(crate) fn now(&self) -> OffsetDateTime {
+        let now = Clock::now(&*self.0.deps.clock);
+        now.replace_microsecond(now.microsecond()).unwrap_or(now)
+    }
+
+    pub(crate) fn attach_workers(&self, workers: Arc<dyn Workers>) -> Result<(), Error> {
+        let taken = |_| Error::internal("attach workers", "there are some already");
+        self.0.workers.set(workers).map_err(taken)
+    }
+
+    pub(crate) fn workers(&self) -> Result<&Arc<dyn Workers>, Error> {
+        let cause = || "no worker is attached".to_owned();
+        self.0.workers.get().ok_or_else(|| Error::Unavailable {
+            doing: "reach a worker",
+            cause: cause(),
+        })
+    }
+
+    pub(crate) fn subscribe(&self, listener: Arc<dyn ConfigListener>) {
+        self.0
+            .listeners
+            .write()
+            .expect("no panic while held")
+            .push(listener);
+    }
+
+    /// Tells all listeners of a committed change. Call it before the change is acknowledged.
+    pub(crate) fn changed(&self, subject: &Subject, revision: i64) {
+        for listener in self.0.listeners.read().expect("no panic while held").iter() {
+            listener.changed(subject, revision);
+        }
+    }
+
+    pub(crate) fn tenant_changed(&self, tenant: &Tenant, revision: i64) {
+        self.changed(&Subject::Tenant(tenant.slug.to_string()), revision);
+    }
+
+    /// Runs a change to its end even when the caller goes away in the middle: what was committed
+    /// must be told to the listeners and the workers.
+    pub(crate) async fn uninterrupted<T, F>(&self, change: F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+        T: Send + 'static,
+    {
+        let span = tracing::Span::current();
+        let ended = self.0.process.tasks.joinable(change.instrument(span)).await;
+        ended.unwrap_or_else(|error| Err(Error::internal("carry out a change", error)))
+    }
+
+    /// The tenant named `slug`, if `caller` may do `action` to it. To a caller whose it is not, it
+    /// is exactly as absent as one that does not exist.
+    pub(crate) async fn tenant_for(
+        &self,
+        caller: &Principal,
+        slug: &str,
+        action: fn(TenantId) -> Action,
+    ) -> Result<Tenant, Error> {
+        let found = self.storage().find_tenant(slug).await;
+        let tenant = found
+            .map_err(Error::storage("find a tenant"))?
+            .ok_or(Error::NotFound(Resource::Tenant))?;
+        authorize(caller, action(tenant.id))?;
+        Ok(tenant)
+    }
+
+    /// Has the workers let go of connectors, within bounds of time.
+    pub(crate) async fn release(&self, tenant: TenantId, connectors: Vec<ConnectorId>) {
+        // Without workers nothing is held.
+        let Ok(workers) = self.workers() else { return };
+        let all = connectors
+            .iter()
+            .map(|connector| workers.release(tenant, *connector));
+        let released = futures_util::future::join_all(all);
+        if tokio::time::timeout(self.config().release_time(), released)
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                tenant.id = %tenant,
+                connectors = connectors.len(),
+                "workers still hold connectors that were taken from them"
+            );
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! How the control-plane is put together and kept running.
+
+use std::sync::Arc;
+
+use ::fabric::Workers;
+use anyhow::Context;
+use axum::Router;
+use crypto::{ApiToken, KeyHasher};
+use runtime::{Clock, IdGen, Process};
+use storage::Storage;
+
+use crate::catalog::CatalogView;
+use crate::config::Config;
+use crate::fabric::Sources;
+use crate::operations::Operations;
+
+/// What the control-plane is given.
+#[derive(Clone)]
+pub struct Deps {
+    pub storage: Storage,
+    /// Made from the installation's root key.
+    pub hasher: Arc<KeyHasher>,
+    pub catalog: Arc<dyn CatalogView>,
+    pub clock: Arc<dyn Clock>,
+    pub ids: Arc<dyn IdGen>,
+}
+
+/// A control-plane. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ControlPlane {
+    operations: Operations,
+}
+
+impl ControlPlane {
+    /// Puts it together; nothing runs yet.
+    pub fn build(config: Config, deps: Deps, process: &Process) -> anyhow::Result<Self> {
+        config.validate().context("control_plane")?;
+        Ok(Self {
+            operations: Operations::new(config, deps, process),
+        })
+    }
+
+    /// Joins it to the workers, once, and starts its background work: the first reading of tools
+    /// that are still missing, the periodic ones, and the housekeeping.
+    pub fn attach_workers(&self, workers: Arc<dyn Workers>) -> anyhow::Result<()> {
+        self.operations.attach_workers(workers)?;
+        let tasks = &self.operations.process().tasks;
+        let operations = self.operations.clone();
+        tasks.essential(
+            "tool sync",
+            async move { operations.keep_tools_fresh().await },
+        );
+        let operations = self.operations.clone();
+        tasks.essential("key use", async move { operations.keep_key_uses().await });
+        let operations = self.operations.clone();
+        tasks.essential("kept answers", async move {
+            operations.forget_kept_answers().await
+        });
+        Ok(())
+    }
+
+    /// REST, `/docs` and `/api/v1/openapi.json`. Wrap it with [`web::Observer`] for request ids.
+    pub fn router(&self) -> Router {
+        crate::api::router(self.operations.clone())
+    }
+
+    /// What gateways and workers are served from.
+    pub fn sources(&self) -> Sources {
+        Sources::new(self.operations.clone())
+    }
+
+    /// What every interface calls.
+    pub fn operations(&self) -> &Operations {
+        &self.operations
+    }
+
+    /// Makes the first platform_admin key when none is live, and returns it.
+    ///
+    /// `keep` is handed the token before the key opens anything: should the process die in
+    /// between, nothing is lost but a token that opens nothing, and the next start makes another.
+    pub async fn bootstrap(
+        &self,
+        keep: impl FnOnce(&ApiToken) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Option<ApiToken>> {
+        self.operations.bootstrap(keep).await
+    }
+}

@@ -1,0 +1,210 @@
+//! REST: the tools of a connector.
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use web::{Json, PageQuery, Problem};
+
+use super::{ToolChange, ToolView};
+use crate::api::{problem, tagged};
+use crate::auth::Caller;
+use crate::connectors::ConnectorView;
+use crate::openapi::{Doc, Table};
+use crate::operations::Operations;
+
+const ALL: &str = "/tenants/{tenant}/connectors/{connector}/tools";
+const ONE: &str = "/tenants/{tenant}/connectors/{connector}/tools/{tool}";
+const BULK: &str = "/tenants/{tenant}/connectors/{connector}/tools/bulk-update";
+const ENABLE_ALL: &str = "/tenants/{tenant}/connectors/{connector}/tools/enable-all";
+const DISABLE_ALL: &str = "/tenants/{tenant}/connectors/{connector}/tools/disable-all";
+const SYNC: &str = "/tenants/{tenant}/connectors/{connector}/tools/sync";
+
+pub(crate) fn routes(table: Table) -> Table {
+    let doc = |id, summary| Doc::new("tools", id, summary);
+    table
+        .get(
+            ALL,
+            list,
+            doc("listTools", "List a connector's tools")
+                .paged()
+                .answers::<Tools>(200),
+        )
+        .get(
+            ONE,
+            read,
+            doc("getTool", "Read a tool").answers::<ToolView>(200),
+        )
+        .patch(
+            ONE,
+            update,
+            doc("updateTool", "Enable or disable a tool")
+                .takes::<ToolPatch>()
+                .answers::<ToolView>(200),
+        )
+        .post(
+            BULK,
+            bulk_update,
+            doc(
+                "bulkUpdateTools",
+                "Enable and disable many tools, all of them or none",
+            )
+            .takes::<BulkUpdate>()
+            .answers::<Updated>(200)
+            .problem(422, "unknown-tools"),
+        )
+        .post(
+            ENABLE_ALL,
+            enable_all,
+            doc("enableAllTools", "Enable all tools of a connector").answers::<Updated>(200),
+        )
+        .post(
+            DISABLE_ALL,
+            disable_all,
+            doc("disableAllTools", "Disable all tools of a connector").answers::<Updated>(200),
+        )
+        .post(
+            SYNC,
+            sync,
+            doc(
+                "syncTools",
+                "Read a connector's tools anew, and wait for it",
+            )
+            .answers_tagged::<ConnectorView>(200)
+            .problem(409, "connector-disabled")
+            .problem(502, "upstream-failed"),
+        )
+}
+
+/// A page of tools.
+#[derive(Serialize, ToSchema)]
+struct Tools {
+    tools: Vec<ToolView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_page_token: Option<String>,
+}
+
+/// The tools that a change was about.
+#[derive(Serialize, ToSchema)]
+struct Updated {
+    tools: Vec<ToolView>,
+}
+
+/// Which of a tool's fields change.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ToolPatch {
+    enabled: Option<bool>,
+}
+
+/// What many tools are to be.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct BulkUpdate {
+    updates: Vec<ToolChange>,
+}
+
+async fn list(
+    caller: Caller,
+    State(operations): State<Operations>,
+    Path((tenant, connector)): Path<(String, String)>,
+    page: PageQuery,
+) -> Result<Json<Tools>, Problem> {
+    let page = operations
+        .list_tools(&caller.principal(), &tenant, &connector, &page.into())
+        .await
+        .map_err(problem)?;
+    Ok(Json(Tools {
+        tools: page.items,
+        next_page_token: page.next,
+    }))
+}
+
+async fn read(
+    caller: Caller,
+    State(operations): State<Operations>,
+    Path((tenant, connector, tool)): Path<(String, String, String)>,
+) -> Result<Json<ToolView>, Problem> {
+    let tool = operations
+        .get_tool(&caller.principal(), &tenant, &connector, &tool)
+        .await;
+    tool.map(Json).map_err(problem)
+}
+
+async fn update(
+    caller: Caller,
+    State(operations): State<Operations>,
+    Path((tenant, connector, tool)): Path<(String, String, String)>,
+    Json(patch): Json<ToolPatch>,
+) -> Result<Json<ToolView>, Problem> {
+    let caller = caller.principal();
+    let view = match patch.enabled {
+        Some(enabled) => {
+            operations
+                .set_tool_enabled(&caller, &tenant, &connector, &tool, enabled)
+                .await
+        }
+        // An empty patch changes nothing.
+        None => {
+            operations
+                .get_tool(&caller, &tenant, &connector, &tool)
+                .await
+        }
+    };
+    view.map(Json).map_err(problem)
+}
+
+async fn bulk_update(
+    caller: Caller,
+    State(operations): State<Operations>,
+    Path((tenant, connector)): Path<(String, String)>,
+    Json(bulk): Json<BulkUpdate>,
+) -> Result<Json<Updated>, Problem> {
+    let tools = operations
+        .set_tools_enabled(&caller.principal(), &tenant, &connector, bulk.updates)
+        .await
+        .map_err(problem)?;
+    Ok(Json(Updated { tools }))
+}
+
+async fn enable_all(
+    caller: Caller,
+    State(operations): State<Operations>,
+    Path((tenant, connector)): Path<(String, String)>,
+) -> Result<Json<Updated>, Problem> {
+    switch_all(&caller, &operations, &tenant, &connector, true).await
+}
+
+async fn disable_all(
+    caller: Caller,
+    State(operations): State<Operations>,
+    Path((tenant, connector)): Path<(String, String)>,
+) -> Result<Json<Updated>, Problem> {
+    switch_all(&caller, &operations, &tenant, &connector, false).await
+}
+
+async fn switch_all(
+    caller: &Caller,
+    operations: &Operations,
+    tenant: &str,
+    connector: &str,
+    enabled: bool,
+) -> Result<Json<Updated>, Problem> {
+    let tools = operations
+        .set_all_tools_enabled(&caller.principal(), tenant, connector, enabled)
+        .await
+        .map_err(problem)?;
+    Ok(Json(Updated { tools }))
+}
+
+async fn sync(
+    caller: Caller,
+    State(operations): State<Operations>,
+    Path((tenant, connector)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let connector = operations
+        .sync_tools(&caller.principal(), &tenant, &connector)
+        .await;
+    let connector = connector.map_err(problem)?;
+    Ok(tagged(connector.version, connector))
+}

@@ -1,0 +1,134 @@
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::harness::Plane;
+
+#[tokio::test]
+async fn whoami_tells_any_live_key_what_it_is() {
+    let plane = Plane::new().await;
+    plane.tenant("acme").await;
+    for (scope, tenant) in [
+        ("tenant_user", json!("acme")),
+        ("platform_admin", Value::Null),
+    ] {
+        let key = json!({"name": "k", "scope": scope, "tenant": tenant});
+        let key = plane.ask("POST", "/keys", key).await.expect(201);
+        let secret = key["secret"].as_str().unwrap();
+        let me = plane
+            .ask_as(secret, "GET", "/whoami", Value::Null)
+            .await
+            .expect(200);
+        assert_eq!(
+            (&me["key"]["id"], &me["key"]["tenant"]),
+            (&key["id"], &tenant)
+        );
+        assert!(me["key"].get("secret").is_none());
+    }
+}
+
+#[tokio::test]
+async fn whatever_is_no_live_key_gets_a_challenge() {
+    let plane = Plane::new().await;
+    let other = plane.admin.replace("tb_pa_", "tb_ta_");
+    let (start, last) = plane.admin.split_at(plane.admin.len() - 1);
+    let wrong = format!("{start}{}", if last == "A" { "E" } else { "A" });
+    for value in [
+        "Bearer x".to_owned(),
+        "Bearer".to_owned(),
+        format!("Basic {}", plane.admin),
+        plane.admin.clone(),
+        format!("Bearer {wrong}"),
+        format!("Bearer {} {}", plane.admin, plane.admin),
+    ] {
+        let asked = plane
+            .ask_with(&[("authorization", &value)], "GET", "/whoami", Value::Null)
+            .await;
+        asked.expect_problem(401, "unauthenticated");
+        let challenge = "Bearer realm=\"turnbuckle\", error=\"invalid_token\"";
+        assert_eq!(asked.header("www-authenticate"), Some(challenge), "{value}");
+    }
+    let key = format!("Bearer {}", plane.admin);
+    let twice = [
+        ("authorization", key.as_str()),
+        ("authorization", key.as_str()),
+    ];
+    let asked = plane.ask_with(&twice, "GET", "/whoami", Value::Null).await;
+    asked.expect_problem(401, "unauthenticated");
+
+    // The stored key decides, not what the text says of its scope; the scheme has no case.
+    let lower = format!("bearer {other}");
+    let me = plane
+        .ask_with(&[("authorization", &lower)], "GET", "/whoami", Value::Null)
+        .await;
+    assert_eq!(me.expect(200)["key"]["scope"], "platform_admin");
+}
+
+#[tokio::test]
+async fn a_key_opens_nothing_from_the_moment_it_expires() {
+    let plane = Plane::new().await;
+    let body =
+        json!({"name": "k", "scope": "platform_admin", "expires_at": "2026-01-01T00:01:00Z"});
+    let key = plane.ask("POST", "/keys", body).await.expect(201);
+    let secret = key["secret"].as_str().unwrap();
+
+    plane.clock.advance(Duration::from_secs(59));
+    plane
+        .ask_as(secret, "GET", "/whoami", Value::Null)
+        .await
+        .expect(200);
+    plane.clock.advance(Duration::from_secs(1));
+    let late = plane.ask_as(secret, "GET", "/whoami", Value::Null).await;
+    late.expect_problem(401, "unauthenticated");
+
+    let path = format!("/keys/{}", key["id"].as_str().unwrap());
+    assert_eq!(plane.get(&path).await.expect(200)["state"], "expired");
+}
+
+#[tokio::test]
+async fn connector_types_are_the_catalogs_and_the_two_kinds_of_mcp_servers() {
+    let plane = Plane::new().await;
+    assert_eq!(
+        plane.get("/connector-types").await.expect(200),
+        json!({"types": [
+            {"type": "fake", "display_name": "Fake", "tools": 2, "kind": "native"},
+            {"type": "remote_mcp", "display_name": "Remote MCP server", "tools": null, "kind": "mcp"},
+            {"type": "hosted_mcp", "display_name": "Hosted MCP server", "tools": null, "kind": "mcp"},
+        ]})
+    );
+}
+
+#[tokio::test]
+async fn unknown_addresses_and_methods_are_problems_too() {
+    let plane = Plane::new().await;
+    plane.get("/nowhere").await.expect_problem(404, "not-found");
+    plane
+        .get("/tenants/acme/nowhere")
+        .await
+        .expect_problem(404, "not-found");
+    let put = plane.ask("PUT", "/tenants", json!({})).await;
+    put.expect_problem(405, "method-not-allowed");
+    assert_eq!(put.header("allow"), Some("POST,GET,HEAD"));
+}
+
+#[tokio::test]
+async fn the_first_key_is_made_once_and_again_when_none_is_live() {
+    let plane = Plane::new().await;
+    assert!(plane.plane.bootstrap(|_| Ok(())).await.unwrap().is_none());
+
+    let me = plane.get("/whoami").await.expect(200);
+    let path = format!("/keys/{}", me["key"]["id"].as_str().unwrap());
+    plane.ask("DELETE", &path, Value::Null).await.expect(200);
+
+    let failed = plane
+        .plane
+        .bootstrap(|_| anyhow::bail!("disk full"))
+        .await
+        .unwrap_err();
+    assert_eq!(failed.to_string(), "disk full");
+    let again = plane.plane.bootstrap(|_| Ok(())).await.unwrap().unwrap();
+    plane
+        .ask_as(&again.expose(), "GET", "/whoami", Value::Null)
+        .await
+        .expect(200);
+}
