@@ -1,0 +1,106 @@
+//! The command line client: everything that talks to a running platform.
+//!
+//! It knows the platform through REST and MCP alone, as any other client would. Results go to
+//! standard output, everything else (progress, errors, advice) to standard error. Provider secrets
+//! come from the environment, a file or a prompt, never as an argument, which other users of a
+//! machine can read.
+
+mod api;
+mod args;
+mod client_config;
+mod connector;
+mod failure;
+mod key;
+mod mcp;
+mod mcp_client;
+mod output;
+mod progress;
+mod prompt;
+mod show;
+mod target;
+mod tenant;
+mod terminal;
+#[cfg(test)]
+mod tests;
+mod tool;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+pub(crate) use args::GlobalArgs;
+
+use api::Api;
+use failure::Failure;
+use terminal::Terminal;
+
+/// What can be asked of a running platform.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClientCommand {
+    /// Create and manage tenants.
+    #[command(subcommand)]
+    Tenant(tenant::TenantCommand),
+    /// Connect services and MCP servers to a tenant.
+    #[command(subcommand)]
+    Connector(connector::ConnectorCommand),
+    /// Decide which tools of a connector may be used.
+    #[command(subcommand)]
+    Tool(tool::ToolCommand),
+    /// Create and revoke API keys.
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// List and call a tenant's tools, as an MCP client would.
+    #[command(subcommand)]
+    Mcp(mcp::McpCommand),
+    /// Print what to paste into an MCP client.
+    ClientConfig(client_config::ClientConfigArgs),
+    /// Show the key that is used.
+    Whoami,
+}
+
+/// Runs one command to its end and says how it ended: 0 done, 1 failed, 2 called wrongly,
+/// 3 refused by the server, 4 failed in the server.
+pub(crate) async fn run(command: ClientCommand, global: GlobalArgs) -> ExitCode {
+    ExitCode::from(execute(command, &global, &mut Terminal::of_process()).await)
+}
+
+async fn execute(command: ClientCommand, global: &GlobalArgs, terminal: &mut Terminal) -> u8 {
+    match Box::pin(dispatch(command, global, terminal)).await {
+        Ok(()) => 0,
+        Err(failure) => {
+            // Nobody is left to tell when this fails too.
+            let _ = terminal.fail(&failure, global.output);
+            failure.exit_code()
+        }
+    }
+}
+
+async fn dispatch(
+    command: ClientCommand,
+    global: &GlobalArgs,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
+    let mut cli = Cli { global, terminal };
+    match command {
+        ClientCommand::Tenant(command) => tenant::run(command, &mut cli).await,
+        ClientCommand::Connector(command) => connector::run(command, &mut cli).await,
+        ClientCommand::Tool(command) => tool::run(command, &mut cli).await,
+        ClientCommand::Key(command) => key::run(command, &mut cli).await,
+        ClientCommand::Mcp(command) => mcp::run(command, &mut cli).await,
+        ClientCommand::ClientConfig(args) => client_config::run(&args, &mut cli),
+        ClientCommand::Whoami => key::whoami(&mut cli).await,
+    }
+}
+
+/// What every command works with.
+struct Cli<'a> {
+    global: &'a GlobalArgs,
+    terminal: &'a mut Terminal,
+}
+
+impl Cli<'_> {
+    /// The platform that the arguments, the environment or the data folder lead to.
+    fn api(&self) -> Result<Api, Failure> {
+        Api::new(target::find(self.global)?)
+    }
+}

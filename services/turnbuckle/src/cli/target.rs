@@ -1,0 +1,102 @@
+//! Which platform is meant, and the key to it.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use http::HeaderValue;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use url::{Host, Url};
+
+use super::args::{GlobalArgs, parse_http_url};
+use super::failure::Failure;
+
+const DEFAULT_URL: &str = "http://127.0.0.1:8000";
+/// What `up` writes into its data folder when it is ready.
+const RUNNING_FILE: &str = "turnbuckle.json";
+/// What the first start writes into the data folder.
+const KEY_FILE: &str = "admin.key";
+
+/// A platform, and what opens it.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) url: Url,
+    /// `Bearer …`, marked as sensitive.
+    pub(super) authorization: HeaderValue,
+}
+
+#[derive(Deserialize)]
+struct Running {
+    url: String,
+}
+
+/// The address and key of the arguments or the environment, and else of the data folder.
+pub(super) fn find(global: &GlobalArgs) -> Result<Target, Failure> {
+    let url = find_url(global)?;
+    let key = match &global.api_key {
+        Some(key) => key.clone(),
+        None => local_key(data_dir(global), &url)?,
+    };
+    let mut authorization =
+        HeaderValue::from_str(&format!("Bearer {}", key.expose_secret().trim())).map_err(|_| {
+            Failure::Usage("the API key holds characters that no key holds".to_owned())
+        })?;
+    authorization.set_sensitive(true);
+    Ok(Target { url, authorization })
+}
+
+/// The address alone.
+pub(super) fn find_url(global: &GlobalArgs) -> Result<Url, Failure> {
+    if let Some(url) = &global.url {
+        return Ok(url.clone());
+    }
+    let path = data_dir(global).join(RUNNING_FILE);
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        // Not there, or not ours to read: the platform may still run where it does by default.
+        Err(_) => return Ok(DEFAULT_URL.parse().expect("the default is a URL")),
+    };
+    let broken = || Failure::Usage(format!("{} is damaged: give --url", path.display()));
+    let running: Running = serde_json::from_slice(&text).map_err(|_| broken())?;
+    parse_http_url(&running.url).map_err(|_| broken())
+}
+
+/// The key of the platform that was started on this machine. It opens everything, so it is sent
+/// to this machine only.
+fn data_dir(global: &GlobalArgs) -> &Path {
+    global.data_dir.as_deref().unwrap_or(Path::new("./data"))
+}
+
+fn local_key(data_dir: &Path, url: &Url) -> Result<SecretString, Failure> {
+    let path = data_dir.join(KEY_FILE);
+    if !is_loopback(url) {
+        return Err(Failure::Usage(
+            "no API key for another machine: set TURNBUCKLE_API_KEY".to_owned(),
+        ));
+    }
+    let wish = "set TURNBUCKLE_API_KEY, or --data-dir to the server's data folder";
+    match fs::read_to_string(&path) {
+        Ok(text) if !text.trim().is_empty() => Ok(SecretString::from(text.trim())),
+        Ok(_) => Err(Failure::Usage(format!(
+            "{} is empty: {wish}",
+            path.display()
+        ))),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(Failure::Usage(format!("no API key: {wish}")))
+        }
+        Err(error) => Err(Failure::Usage(format!(
+            "cannot read {} ({error}): {wish}",
+            path.display()
+        ))),
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        None => false,
+    }
+}

@@ -1,0 +1,69 @@
+//! Where the address and the key come from when they are not given.
+
+use serde_json::json;
+
+use super::{Server, World};
+
+#[tokio::test]
+async fn a_platform_on_this_machine_is_found_through_its_data_folder() {
+    let server = Server::start().await;
+    server.on(
+        "GET /api/v1/admin/whoami",
+        200,
+        &json!({"key": {"name": "first"}}),
+    );
+    let data = tempfile::tempdir().unwrap();
+    let folder = data.path().to_str().unwrap();
+    let running = json!({"pid": 1, "url": server.url, "admin_url": "", "grpc_url": ""});
+    std::fs::write(data.path().join("turnbuckle.json"), running.to_string()).unwrap();
+
+    let without = World::default()
+        .run(&["whoami", "--data-dir", folder])
+        .await;
+    std::fs::write(data.path().join("admin.key"), "tb_pa_local\n").unwrap();
+    let with = World::default()
+        .run(&["whoami", "--data-dir", folder])
+        .await;
+
+    let sentence = "error: no API key: set TURNBUCKLE_API_KEY, or --data-dir to the server's \
+                    data folder\n";
+    assert_eq!((without.code, without.err.as_str()), (2, sentence));
+    assert_eq!(with.code, 0, "{}", with.err);
+    assert_eq!(
+        server.seen()[0].header("authorization"),
+        "Bearer tb_pa_local"
+    );
+}
+
+#[tokio::test]
+async fn the_local_admin_key_is_never_sent_to_another_machine() {
+    let data = tempfile::tempdir().unwrap();
+    std::fs::write(data.path().join("admin.key"), "tb_pa_local\n").unwrap();
+    let folder = data.path().to_str().unwrap();
+
+    for url in [
+        "https://tools.example.com",
+        "http://127.0.0.1.example.com",
+        "http://[2001:db8::1]",
+    ] {
+        let ran = World::default()
+            .run(&["whoami", "--data-dir", folder, "--url", url])
+            .await;
+        let sentence = "error: no API key for another machine: set TURNBUCKLE_API_KEY\n";
+        assert_eq!((ran.code, ran.err.as_str()), (2, sentence), "{url}");
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_file_of_the_data_folder_is_named() {
+    let data = tempfile::tempdir().unwrap();
+    let folder = data.path().to_str().unwrap();
+    std::fs::write(data.path().join("turnbuckle.json"), "{").unwrap();
+
+    let ran = World::default()
+        .run(&["whoami", "--data-dir", folder, "--api-key", "x"])
+        .await;
+
+    let sentence = format!("error: {folder}/turnbuckle.json is damaged: give --url\n");
+    assert_eq!((ran.code, ran.err), (2, sentence));
+}

@@ -1,0 +1,231 @@
+//! The recipe of the process: ports, data, services, and how it ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use cache::LocalSessions;
+use control_plane::ControlPlane;
+use crypto::{KeyHasher, RootKey, TokenSealer};
+use fabric::{ConfigSource, Execute, Leases, Workers};
+use gateway::Gateway;
+use runtime::{Clock, IdGen, Process, SystemClock, TimeOrderedIds};
+use storage::{Storage, StorageConfig};
+use web::{HostPolicy, Listener, Observer};
+
+use super::config::Config;
+use super::data::{DataDir, write_private};
+use super::greeting::Addresses;
+use super::signals::Signals;
+use super::start_page;
+use crate::roles::catalog::BuiltinCatalog;
+
+/// What is left of the drain for answers on their way and for hosted servers to end.
+const AFTER_DRAIN: Duration = Duration::from_secs(5);
+
+/// Runs the platform until a signal ends it.
+pub(super) async fn run(config: Config) -> anyhow::Result<()> {
+    let (trigger, process) = Process::new();
+    let starting = process.readiness.latch("starting");
+    let signals = Signals::listen()?;
+    let ports = Ports::bind(&config)?;
+
+    let data = DataDir::open(&config.data_dir)?;
+    let root = data.root_key()?;
+    let storage = StorageConfig::Sqlite {
+        path: data.database(),
+    };
+    let storage = Storage::open(&storage, root.clone())
+        .await
+        .context("open the database")?;
+
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let ids: Arc<dyn IdGen> = Arc::new(TimeOrderedIds);
+    let parts = Parts {
+        root,
+        storage: storage.clone(),
+        clock,
+        ids: ids.clone(),
+        process: &process,
+    };
+    let services = parts.build(&config, &data).await?;
+    services.bootstrap(&data).await?;
+
+    let patience = Duration::from_secs(config.http.drain_seconds) + AFTER_DRAIN;
+    let ended = signals.conduct(trigger.clone(), process.shutdown.clone(), patience);
+    process.tasks.essential("signals", async move {
+        ended.await;
+        Ok(())
+    });
+    let addresses = ports.addresses();
+    let worker = services.worker.clone();
+    let serving = ports.serve(services, &config, Observer::new(&process, ids), &process);
+
+    drop(starting);
+    addresses.announce(&data, config.ready_file.as_deref())?;
+    addresses.greet(&data)?;
+    tracing::info!(listen = %addresses.public, "ready");
+
+    serving.await;
+    worker.close().await;
+    trigger.end();
+    process.tasks.finished().await;
+    storage.close().await;
+    anyhow::ensure!(
+        !process.tasks.failed(),
+        "a part of the platform failed: see the log"
+    );
+    Ok(())
+}
+
+/// Ports, bound before anything else is touched: one that is taken ends the start at once.
+struct Ports {
+    public: Listener,
+    admin: Listener,
+    grpc: Listener,
+}
+
+impl Ports {
+    fn bind(config: &Config) -> anyhow::Result<Self> {
+        Ok(Self {
+            public: web::bind(config.listen, "--listen")?,
+            admin: web::bind(config.admin_listen, "--admin-listen")?,
+            grpc: web::bind(config.grpc_listen, "--grpc-listen")?,
+        })
+    }
+
+    fn addresses(&self) -> Addresses {
+        let (public, admin) = (self.public.addr(), self.admin.addr());
+        Addresses {
+            public,
+            admin,
+            grpc: self.grpc.addr(),
+        }
+    }
+
+    /// Serves until the process drains and requests under way have ended.
+    async fn serve(
+        self,
+        services: Services,
+        config: &Config,
+        observer: Observer,
+        process: &Process,
+    ) {
+        let hosts = HostPolicy::new(
+            self.public.addr(),
+            &config.allowed_hosts,
+            &config.allowed_origins,
+        );
+        let routes = services.gateway.router();
+        let routes = routes
+            .merge(services.control_plane.router())
+            .merge(start_page::router());
+        let public = observer.observe(hosts.guard(routes));
+        let grpc = observer.observe(services.grpc);
+        let admin = web::admin::router(process);
+
+        let serve = |listener: Listener, router: Router| {
+            let (process, limits) = (process.clone(), config.http.clone());
+            let tasks = process.tasks.clone();
+            tasks.joinable(async move { listener.serve(router, &process, limits).await })
+        };
+        let (public, grpc) = (serve(self.public, public), serve(self.grpc, grpc));
+        // Probes are answered while the rest drains, and end with it.
+        let admin = serve(self.admin, admin);
+        for served in [public, grpc, admin] {
+            if let Ok(Err(error)) = served.await {
+                tracing::error!("a listener failed: {error:#}");
+            }
+        }
+    }
+}
+
+/// What services are built from.
+struct Parts<'a> {
+    root: Arc<RootKey>,
+    storage: Storage,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdGen>,
+    process: &'a Process,
+}
+
+/// The services, joined.
+struct Services {
+    control_plane: ControlPlane,
+    gateway: Gateway,
+    worker: Arc<connector_worker::Worker>,
+    grpc: Router,
+}
+
+impl Parts<'_> {
+    async fn build(self, config: &Config, data: &DataDir) -> anyhow::Result<Services> {
+        let control_plane = ControlPlane::build(
+            config.control_plane.clone(),
+            control_plane::Deps {
+                storage: self.storage.clone(),
+                hasher: Arc::new(KeyHasher::new(&self.root)),
+                catalog: Arc::new(BuiltinCatalog::default()),
+                clock: self.clock.clone(),
+                ids: self.ids.clone(),
+            },
+            self.process,
+        )?;
+        let sources = Arc::new(control_plane.sources());
+        let worker = Arc::new(self.worker(config, data, sources.clone())?);
+        control_plane.attach_workers(worker.clone() as Arc<dyn Workers>)?;
+
+        let sessions = Arc::new(LocalSessions::new(config.gateway.session_limits()));
+        let deps = gateway::Deps {
+            source: sources as Arc<dyn ConfigSource>,
+            workers: worker.clone() as Arc<dyn Execute>,
+            sessions,
+            hasher: KeyHasher::new(&self.root),
+            sealer: TokenSealer::new(&self.root, "mcp session"),
+            clock: self.clock,
+            ids: self.ids,
+        };
+        let gateway = Gateway::build(config.gateway.clone(), deps, self.process)?;
+        let grpc = control_plane.grpc_router().await?;
+        Ok(Services {
+            control_plane,
+            gateway,
+            worker,
+            grpc,
+        })
+    }
+
+    fn worker(
+        &self,
+        config: &Config,
+        data: &DataDir,
+        leases: Arc<dyn Leases>,
+    ) -> anyhow::Result<connector_worker::Worker> {
+        let mut worker = config.worker.clone();
+        if worker.hosted.state_dir == connector_worker::Config::default().hosted.state_dir {
+            worker.hosted.state_dir = data.hosted();
+        }
+        let deps = connector_worker::Deps {
+            leases,
+            catalog: catalog::Catalog::builtin(),
+            egress: egress::Client::new(&config.egress()?)?,
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+            environment: std::env::vars_os().collect(),
+        };
+        connector_worker::Worker::build(worker, deps, self.process)
+    }
+}
+
+impl Services {
+    /// Makes the first platform key, when there is none.
+    async fn bootstrap(&self, data: &DataDir) -> anyhow::Result<()> {
+        let path = data.admin_key();
+        let keep =
+            |token: &crypto::ApiToken| write_private(&path, &format!("{}\n", token.expose()));
+        if self.control_plane.bootstrap(keep).await?.is_some() {
+            tracing::info!("wrote the platform's first admin key to {}", path.display());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,49 @@
+//! What ends the process: a first signal asks it to drain, a second one ends it at once.
+
+use runtime::{Shutdown, ShutdownTrigger};
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// The signals that end us.
+pub(super) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From here on signals no longer end the process by themselves.
+    pub(super) fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    /// Waits for the first signal, or for a task whose failure drains the process; gives what
+    /// runs `patience` to end, and ends it then or at the next signal.
+    pub(super) async fn conduct(
+        mut self,
+        trigger: ShutdownTrigger,
+        shutdown: Shutdown,
+        patience: Duration,
+    ) {
+        tokio::select! {
+            () = self.next() => tracing::info!("draining: another signal ends at once"),
+            () = shutdown.draining() => {}
+        }
+        trigger.drain();
+        tokio::select! {
+            () = self.next() => tracing::warn!("ending at once"),
+            () = tokio::time::sleep(patience) => tracing::warn!("calls did not end in time"),
+            () = shutdown.ending() => {}
+        }
+        trigger.end();
+    }
+}
