@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use domain::{Connector, ConnectorId, ConnectorKind, TenantId, ToolDefinition};
 use egress::{Client, Deadline};
-use fabric::{Events, Failure, FailureKind, Lease, Outcome};
+use fabric::{Effect, Events, Failure, FailureKind, Lease, Outcome};
 use runtime::Tasks;
 use secrecy::ExposeSecret;
 
@@ -144,9 +144,14 @@ impl Runner {
                 let work = remote.peer.call_tool(call, events, deadline);
                 guarded(&remote.breaker, work).await
             }
-            Self::Hosted(hosted) => match hosted.peer(deadline).await {
-                Ok(peer) => peer.call_tool(call, events, deadline).await,
-                Err(failure) => Outcome::Failed(failure),
+            Self::Hosted(hosted) => match hosted.call(call, events, deadline).await {
+                // It ended, for want of calls say, before it got this one: the next one gets it.
+                Outcome::Failed(Failure {
+                    kind: FailureKind::Died,
+                    effect: Effect::None,
+                    ..
+                }) => hosted.call(call, events, deadline).await,
+                outcome => outcome,
             },
         }
     }
@@ -208,6 +213,18 @@ impl RunnerParts {
 }
 
 impl HostedRunner {
+    async fn call(
+        &self,
+        call: &ToolCall<'_>,
+        events: Option<&Events>,
+        deadline: Deadline,
+    ) -> Outcome {
+        match self.peer(deadline).await {
+            Ok(peer) => peer.call_tool(call, events, deadline).await,
+            Err(failure) => Outcome::Failed(failure),
+        }
+    }
+
     /// The server, started when it does not run.
     async fn peer(&self, deadline: Deadline) -> Result<Arc<Peer>, Failure> {
         let process = self

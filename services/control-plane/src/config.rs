@@ -4,30 +4,34 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Settings of the control-plane.
+/// The section `control_plane`. Durations are written as seconds, fractions allowed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Seconds between two readings of each MCP connector's tools, give or take a tenth.
-    pub sync_interval_seconds: u64,
-    /// Seconds that one reading may take, the start of a hosted server included.
-    pub sync_deadline_seconds: u64,
+    /// Between two readings of each MCP connector's tools, give or take a tenth.
+    #[serde(with = "runtime::seconds")]
+    pub sync_interval: Duration,
+    /// How long one reading may take, the start of a hosted server included.
+    #[serde(with = "runtime::seconds")]
+    pub sync_deadline: Duration,
     /// Readings at once. At least 1.
     pub syncs_at_once: usize,
-    /// Seconds between two writings of when keys were last used.
-    pub key_use_seconds: u64,
-    /// Seconds to wait for a worker to let go of a changed connector.
-    pub release_seconds: u64,
+    /// Between two writings of when keys were last used.
+    #[serde(with = "runtime::seconds")]
+    pub key_use_interval: Duration,
+    /// How long to wait for a worker to let go of a changed connector.
+    #[serde(with = "runtime::seconds")]
+    pub release_timeout: Duration,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
-            sync_interval_seconds: 600,
-            sync_deadline_seconds: domain::limits::SYNC_DEADLINE.as_secs(),
+            sync_interval: Duration::from_secs(600),
+            sync_deadline: domain::limits::SYNC_DEADLINE,
             syncs_at_once: 8,
-            key_use_seconds: 60,
-            release_seconds: 10,
+            key_use_interval: Duration::from_secs(60),
+            release_timeout: Duration::from_secs(10),
         }
     }
 }
@@ -37,14 +41,15 @@ impl Config {
     /// Names the setting, and what it must be.
     pub(crate) fn validate(&self) -> anyhow::Result<()> {
         let seconds = [
-            ("sync_interval_seconds", self.sync_interval_seconds),
-            ("sync_deadline_seconds", self.sync_deadline_seconds),
-            ("key_use_seconds", self.key_use_seconds),
-            ("release_seconds", self.release_seconds),
+            ("sync_interval", self.sync_interval),
+            ("sync_deadline", self.sync_deadline),
+            ("key_use_interval", self.key_use_interval),
+            ("release_timeout", self.release_timeout),
         ];
         for (name, value) in seconds {
+            let (least, most) = (Duration::from_secs(1), Duration::from_secs(86_400));
             anyhow::ensure!(
-                (1..=86_400).contains(&value),
+                (least..=most).contains(&value),
                 "{name} must be from 1 to 86400"
             );
         }
@@ -53,21 +58,5 @@ impl Config {
             "syncs_at_once must be 1 to 256"
         );
         Ok(())
-    }
-
-    pub(crate) fn sync_interval(&self) -> Duration {
-        Duration::from_secs(self.sync_interval_seconds)
-    }
-
-    pub(crate) fn sync_deadline(&self) -> Duration {
-        Duration::from_secs(self.sync_deadline_seconds)
-    }
-
-    pub(crate) fn key_use_interval(&self) -> Duration {
-        Duration::from_secs(self.key_use_seconds)
-    }
-
-    pub(crate) fn release_time(&self) -> Duration {
-        Duration::from_secs(self.release_seconds)
     }
 }

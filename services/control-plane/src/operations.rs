@@ -158,7 +158,7 @@ impl Operations {
             .iter()
             .map(|connector| workers.release(tenant, *connector));
         let released = futures_util::future::join_all(all);
-        if tokio::time::timeout(self.config().release_time(), released)
+        if tokio::time::timeout(self.config().release_timeout, released)
             .await
             .is_err()
         {

@@ -49,6 +49,12 @@ pub(crate) struct App {
 }
 
 impl Gateway {
+    /// The MCP endpoints: all of a tenant, and one connector alone.
+    pub const ROUTES: [&'static str; 2] = [
+        "/api/v1/{tenant}/mcp",
+        "/api/v1/{tenant}/connectors/{connector}/mcp",
+    ];
+
     /// Puts a gateway together; it loads each tenant on first use.
     pub fn build(config: Config, deps: Deps, process: &Process) -> anyhow::Result<Self> {
         config.validate()?;
@@ -68,7 +74,7 @@ impl Gateway {
         Ok(Self { app: Arc::new(app) })
     }
 
-    /// The MCP endpoints (`design.md` §5): all of a tenant, and one connector alone.
+    /// The MCP endpoints.
     pub fn router(&self) -> Router {
         Router::new()
             .route("/api/v1/{tenant}/mcp", any(mcp::aggregate))

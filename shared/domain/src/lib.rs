@@ -6,6 +6,7 @@
 
 mod access;
 mod connector;
+mod depth;
 mod ids;
 mod key;
 pub mod limits;
@@ -18,6 +19,7 @@ pub use connector::{
     Connector, ConnectorKind, ConnectorSecrets, CredentialInfo, InvalidConnector, SyncState,
     SyncStatus,
 };
+pub use depth::nests_within;
 pub use ids::{ConnectorId, KeyId, TenantId};
 pub use key::{ApiKey, KeyState, Scope, ScopeError};
 pub use slug::{InvalidSlug, Slug};

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use domain::nests_within;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use serde_json::value::RawValue;
@@ -202,35 +203,6 @@ fn message_of(wire: Wire<'_>) -> Result<Message<'_>, ParseError> {
             "Invalid Request: method is missing",
         )),
     }
-}
-
-/// Whether no array or object is nested deeper than `max`. Wrong JSON may pass: the parser that
-/// follows finds it.
-fn nests_within(body: &[u8], max: usize) -> bool {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    for &byte in body {
-        if in_string {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' => escaped = true,
-                b'"' => in_string = false,
-                _ => {}
-            }
-            continue;
-        }
-        match byte {
-            b'"' => in_string = true,
-            b'{' | b'[' => {
-                depth += 1;
-                if depth > max {
-                    return false;
-                }
-            }
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    true
 }
 
 #[cfg(test)]

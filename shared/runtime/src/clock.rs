@@ -20,7 +20,8 @@ impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the one place where time enters")]
     fn now(&self) -> OffsetDateTime {
         let now = OffsetDateTime::now_utc();
-        now.replace_nanosecond(now.nanosecond() / 1_000 * 1_000).expect("smaller than it was")
+        now.replace_nanosecond(now.nanosecond() / 1_000 * 1_000)
+            .expect("smaller than it was")
     }
 }
 

@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use crate::{FieldError, Problem, nests_within};
+use crate::{FieldError, Problem};
 
 /// Bounds of an inbound JSON body. Put other ones than the default into the request's extensions,
 /// e.g. with `axum::Extension` as a layer.
@@ -112,7 +112,7 @@ async fn read(request: Request, limits: BodyLimits) -> Result<Bytes, Problem> {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8], depth: usize) -> Result<T, Problem> {
-    if !nests_within(bytes, depth) {
+    if !domain::nests_within(bytes, depth) {
         return Err(no_json(format_args!("nests deeper than {depth} levels")));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);

@@ -6,7 +6,6 @@
 
 pub mod admin;
 mod body;
-mod depth;
 mod hosts;
 mod listener;
 mod metrics;
@@ -16,7 +15,6 @@ mod problem;
 mod request_id;
 
 pub use body::{BodyLimits, Json};
-pub use depth::nests_within;
 pub use hosts::HostPolicy;
 pub use listener::{Listener, ServeLimits, bind};
 pub use observe::Observer;

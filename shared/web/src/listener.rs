@@ -27,7 +27,7 @@ const HEAD_MIN_BYTES: usize = 8192;
 /// How long to wait when the machine has no descriptor left for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Bounds of one listener.
+/// Bounds of one listener: the section `http`. Durations are written as seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServeLimits {
@@ -37,12 +37,14 @@ pub struct ServeLimits {
     pub headers: usize,
     /// Bytes of one request's head; more get 431. At least 8192.
     pub header_bytes: usize,
-    /// Seconds for a request's head to arrive, and so also how long an idle connection is kept.
-    pub header_seconds: u64,
+    /// For a request's head to arrive, and so also how long an idle connection is kept.
+    #[serde(with = "runtime::seconds")]
+    pub header_timeout: Duration,
     /// Requests at once on one HTTP/2 connection.
     pub streams: u32,
-    /// Seconds that requests under way have to end once the process drains.
-    pub drain_seconds: u64,
+    /// What requests under way have to end once the process drains.
+    #[serde(with = "runtime::seconds")]
+    pub drain: Duration,
 }
 
 impl Default for ServeLimits {
@@ -51,9 +53,9 @@ impl Default for ServeLimits {
             connections: 10_000,
             headers: 100,
             header_bytes: 64 * 1024,
-            header_seconds: 60,
+            header_timeout: Duration::from_secs(60),
             streams: 256,
-            drain_seconds: 30,
+            drain: Duration::from_secs(30),
         }
     }
 }
@@ -69,8 +71,8 @@ impl ServeLimits {
             "header_bytes must be 8192 or more"
         );
         anyhow::ensure!(
-            self.header_seconds >= 1,
-            "header_seconds must be at least 1"
+            !self.header_timeout.is_zero(),
+            "header_timeout must be larger than 0"
         );
         anyhow::ensure!(self.streams >= 1, "streams must be at least 1");
         Ok(())
@@ -120,7 +122,7 @@ impl Listener {
     }
 
     /// Answers with `router` until the process drains: then accepts no more, lets requests under
-    /// way end within `limits.drain_seconds`, and drops the rest. Handlers find the peer's address
+    /// way end within `limits.drain`, and drops the rest. Handlers find the peer's address
     /// as `ConnectInfo<SocketAddr>`.
     pub async fn serve(
         self,
@@ -198,7 +200,7 @@ struct Server {
 
 impl Server {
     fn new(router: Router, shutdown: Shutdown, limits: &ServeLimits) -> Self {
-        let header_time = Duration::from_secs(limits.header_seconds);
+        let header_time = limits.header_timeout;
         let header_bytes = limits.header_bytes;
         let mut protocol = Builder::new(TokioExecutor::new());
         protocol
@@ -213,7 +215,7 @@ impl Server {
             .keep_alive_interval(header_time)
             .max_concurrent_streams(limits.streams)
             .max_header_list_size(u32::try_from(header_bytes).unwrap_or(u32::MAX));
-        let drain_time = Duration::from_secs(limits.drain_seconds);
+        let drain_time = limits.drain;
         Self {
             protocol,
             router,

@@ -24,6 +24,7 @@ use crate::{Problem, REQUEST_ID_HEADER, RequestId};
 pub struct Observer {
     metrics: HttpMetrics,
     ids: Arc<dyn IdGen>,
+    quiet: Arc<[&'static str]>,
 }
 
 impl Observer {
@@ -31,6 +32,17 @@ impl Observer {
         Self {
             metrics: HttpMetrics::register(&process.metrics),
             ids,
+            quiet: Arc::default(),
+        }
+    }
+
+    /// Leaves requests of these route templates that succeed out of the log, below the level
+    /// `debug`: for routes that are called so often that a line each would cost more than the
+    /// request, and that count what happens themselves.
+    pub fn quiet_on(self, routes: &[&'static str]) -> Self {
+        Self {
+            quiet: routes.into(),
+            ..self
         }
     }
 
@@ -83,7 +95,10 @@ where
     fn call(&mut self, mut request: Request) -> Self::Future {
         let begun = Begun::new(&request, &self.observer);
         request.extensions_mut().insert(begun.id.clone());
-        let span = tracing::info_span!("request", request.id = begun.id.as_str());
+        let span = match begun.quiet {
+            false => tracing::info_span!("request", request.id = begun.id.as_str()),
+            true => tracing::debug_span!("request", request.id = begun.id.as_str()),
+        };
         let metrics = self.observer.metrics.clone();
         let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
         Box::pin(
@@ -103,19 +118,22 @@ where
 /// What is known of a request when it arrives.
 struct Begun {
     id: RequestId,
-    path: String,
+    uri: http::Uri,
     route: String,
     method: &'static str,
     at: Instant,
+    quiet: bool,
 }
 
 impl Begun {
     fn new(request: &Request, observer: &Observer) -> Self {
         let route = request.extensions().get::<MatchedPath>();
+        let route = route.map_or("unmatched", MatchedPath::as_str);
         Self {
             id: RequestId::of(request.headers(), &*observer.ids),
-            path: request.uri().path().to_owned(),
-            route: route.map_or("unmatched", MatchedPath::as_str).to_owned(),
+            uri: request.uri().clone(),
+            quiet: observer.quiet.contains(&route),
+            route: route.to_owned(),
             method: method_label(request.method()),
             at: Instant::now(),
         }
@@ -123,7 +141,7 @@ impl Begun {
 
     fn finish(self, mut response: Response, metrics: &HttpMetrics) -> Response {
         if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-            response = problem.response(Some(&self.path), Some(self.id.as_str()));
+            response = problem.response(Some(self.uri.path()), Some(self.id.as_str()));
         }
         if let Some(id) = self.id.header() {
             response.headers_mut().insert(REQUEST_ID_HEADER, id);
@@ -132,11 +150,19 @@ impl Begun {
         let (code, duration_ms) = (status.as_u16(), (seconds * 1e5).round() / 1e2);
         let (method, route) = (self.method, self.route.as_str());
         // A target of its own, so that a filter can leave it out: `info,access=off`.
-        tracing::info!(
-            target: "access",
-            { http.method = method, http.route = route, http.status = code, duration_ms },
-            "request answered"
-        );
+        macro_rules! log {
+            ($level:ident) => {
+                tracing::$level!(
+                    target: "access",
+                    { http.method = method, http.route = route, http.status = code, duration_ms },
+                    "request answered"
+                )
+            };
+        }
+        match self.quiet && status.is_success() {
+            true => log!(debug),
+            false => log!(info),
+        }
         let labels = Labels {
             route: self.route,
             method: self.method,

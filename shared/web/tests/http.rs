@@ -300,7 +300,7 @@ async fn limits_that_would_serve_nobody_are_refused() {
             ..ServeLimits::default()
         },
         ServeLimits {
-            header_seconds: 0,
+            header_timeout: std::time::Duration::from_secs(0),
             ..ServeLimits::default()
         },
     ] {
@@ -330,7 +330,7 @@ async fn a_connection_that_does_not_speak_is_closed() {
     let served = serve(
         routes(),
         ServeLimits {
-            header_seconds: 1,
+            header_timeout: std::time::Duration::from_secs(1),
             ..ServeLimits::default()
         },
     );
@@ -422,12 +422,12 @@ async fn draining_finishes_what_is_under_way_and_accepts_no_more() {
 
 #[tokio::test]
 async fn what_does_not_end_is_dropped_at_the_deadline_or_at_a_second_signal() {
-    for (drain_seconds, end) in [(1, false), (3600, true)] {
+    for (drain, end) in [(1, false), (3600, true)] {
         let (router, inside, _go) = held();
         let served = serve(
             router,
             ServeLimits {
-                drain_seconds,
+                drain: std::time::Duration::from_secs(drain),
                 ..ServeLimits::default()
             },
         );

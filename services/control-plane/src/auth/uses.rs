@@ -40,7 +40,7 @@ impl Operations {
             tokio::select! {
                 biased;
                 () = shutdown.draining() => {}
-                () = tokio::time::sleep(self.config().key_use_interval()) => {}
+                () = tokio::time::sleep(self.config().key_use_interval) => {}
             }
             // Asked before the writing, so that one follows the beginning of the end.
             let last = shutdown.is_draining();

@@ -243,7 +243,7 @@ impl Operations {
     ) -> Result<Result<Vec<ToolDefinition>, String>, Error> {
         let workers = self.workers()?;
         let asked = workers.list_tools(connector.tenant, connector.id, connector.version);
-        let deadline = self.config().sync_deadline();
+        let deadline = self.config().sync_deadline;
         let reason = match tokio::time::timeout(deadline, asked).await {
             Ok(Ok(tools)) => return Ok(Ok(tools)),
             Ok(Err(failure)) => failure.message,
@@ -278,7 +278,7 @@ impl Operations {
 
     /// The interval, give or take a tenth, so that nodes started together do not stay together.
     fn sync_pause(&self) -> Duration {
-        let interval = self.config().sync_interval();
+        let interval = self.config().sync_interval;
         let chance = f64::from(self.ids().next().as_bytes()[15]) / 255.0;
         interval.mul_f64(0.9 + chance / 5.0)
     }

@@ -60,7 +60,7 @@ async fn a_native_connector_gets_the_tools_of_a_new_version_at_the_next_start() 
 #[tokio::test]
 async fn mcp_servers_are_read_again_now_and_then() {
     let config = Config {
-        sync_interval_seconds: 1,
+        sync_interval: std::time::Duration::from_secs(1),
         ..Config::default()
     };
     let plane = Plane::configured(storage::testing::sqlite().await, config).await;

@@ -88,7 +88,7 @@ async fn readings_of_one_connector_are_never_beside_each_other() {
 async fn an_upstream_that_hangs_is_given_up_at_the_deadline() {
     // Two minutes by default.
     let config = Config {
-        sync_deadline_seconds: 1,
+        sync_deadline: std::time::Duration::from_secs(1),
         ..Config::default()
     };
     let plane = Plane::configured(storage::testing::sqlite().await, config).await;

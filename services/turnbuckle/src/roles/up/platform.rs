@@ -19,7 +19,6 @@ use super::data::{DataDir, write_private};
 use super::greeting::Addresses;
 use super::signals::Signals;
 use super::start_page;
-use crate::roles::catalog::BuiltinCatalog;
 
 /// What is left of the drain for answers on their way and for hosted servers to end.
 const AFTER_DRAIN: Duration = Duration::from_secs(5);
@@ -52,7 +51,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     let services = parts.build(&config, &data).await?;
     services.bootstrap(&data).await?;
 
-    let patience = Duration::from_secs(config.http.drain_seconds) + AFTER_DRAIN;
+    let patience = config.http.drain + AFTER_DRAIN;
     let ended = signals.conduct(trigger.clone(), process.shutdown.clone(), patience);
     process.tasks.essential("signals", async move {
         ended.await;
@@ -60,7 +59,8 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     });
     let addresses = ports.addresses();
     let worker = services.worker.clone();
-    let serving = ports.serve(services, &config, Observer::new(&process, ids), &process);
+    let observer = Observer::new(&process, ids).quiet_on(&Gateway::ROUTES);
+    let serving = ports.serve(services, &config, observer, &process);
 
     drop(starting);
     addresses.announce(&data, config.ready_file.as_deref())?;
@@ -165,7 +165,7 @@ impl Parts<'_> {
             control_plane::Deps {
                 storage: self.storage.clone(),
                 hasher: Arc::new(KeyHasher::new(&self.root)),
-                catalog: Arc::new(BuiltinCatalog::default()),
+                catalog: catalog::Catalog::builtin(),
                 clock: self.clock.clone(),
                 ids: self.ids.clone(),
             },
