@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// Bytes of one inbound message.
     pub body_max_bytes: usize,
+    /// How long one inbound message may take to arrive.
+    #[serde(with = "runtime::seconds")]
+    pub body_timeout: Duration,
     /// Nested arrays and objects of one inbound message.
     pub json_max_depth: usize,
     /// How long one call may take, its queueing included.
@@ -47,6 +50,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             body_max_bytes: limits::BODY_MAX_BYTES,
+            body_timeout: Duration::from_secs(30),
             json_max_depth: limits::JSON_MAX_DEPTH,
             call_deadline: limits::CALL_DEADLINE,
             stream_after: Duration::from_secs(10),
@@ -77,6 +81,7 @@ impl Config {
     /// One sentence that names the setting and what it must be.
     pub fn validate(&self) -> anyhow::Result<()> {
         let durations = [
+            ("body_timeout", self.body_timeout),
             ("call_deadline", self.call_deadline),
             ("stream_after", self.stream_after),
             ("keep_alive", self.keep_alive),

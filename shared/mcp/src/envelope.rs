@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::codes;
 
-/// A JSON-RPC id: a string or a number, kept as it was written.
+/// A JSON-RPC id: a string or an integer, kept as it was written.
 #[derive(Clone, Copy, Debug)]
 pub struct Id<'a>(&'a RawValue);
 
@@ -74,8 +74,11 @@ impl<'a> Id<'a> {
     }
 
     fn parse(raw: &'a RawValue) -> Option<Self> {
-        match raw.get().as_bytes()[0] {
-            b'"' | b'-' | b'0'..=b'9' => Some(Self(raw)),
+        let text = raw.get().as_bytes();
+        match text[0] {
+            b'"' => Some(Self(raw)),
+            // 1.5, 1e2 and 1.0 are numbers, but no integers as they are written.
+            b'-' | b'0'..=b'9' if !text.iter().any(|byte| b".eE".contains(byte)) => Some(Self(raw)),
             _ => None,
         }
     }
@@ -144,7 +147,7 @@ fn raw(body: &[u8]) -> Result<&RawValue, ParseError> {
 
 fn message_of(wire: Wire<'_>) -> Result<Message<'_>, ParseError> {
     const BAD_ID: ParseError =
-        ParseError::not_a_message("Invalid Request: id must be a string or a number");
+        ParseError::not_a_message("Invalid Request: id must be a string or an integer");
     if wire.jsonrpc.as_deref() != Some("2.0") {
         return Err(ParseError::not_a_message(
             "Invalid Request: jsonrpc must be \"2.0\"",
@@ -258,10 +261,10 @@ mod tests {
             error(r#"{"jsonrpc":"2.0","id":null,"method":"x"}"#).0,
             codes::INVALID_REQUEST
         );
-        assert_eq!(
-            error(r#"{"jsonrpc":"2.0","id":[1],"method":"x"}"#).0,
-            codes::INVALID_REQUEST
-        );
+        for id in ["[1]", "true", "1.5", "1e2", "-1.0"] {
+            let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"x"}}"#);
+            assert_eq!(error(&body).0, codes::INVALID_REQUEST, "{id}");
+        }
         assert_eq!(
             error(r#"{"jsonrpc":"2.0","id":1,"method":7}"#).0,
             codes::INVALID_REQUEST

@@ -16,14 +16,13 @@ pub mod keys {
     pub const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
     pub const PROGRESS_TOKEN: &str = "progressToken";
 
-    /// What belongs to one hop and never travels on.
-    pub const PER_HOP: [&str; 5] = [
-        PROTOCOL_VERSION,
-        CLIENT_INFO,
-        CLIENT_CAPABILITIES,
-        LOG_LEVEL,
-        PROGRESS_TOKEN,
-    ];
+    /// What one party tells the others about a trace (W3C); anything may be in it.
+    pub const BAGGAGE: &str = "baggage";
+
+    /// What belongs to one hop and never travels on; baggage because a client's own systems may
+    /// have put there what is not meant for an upstream of somebody else.
+    pub const PER_HOP: [&str; 6] =
+        [PROTOCOL_VERSION, CLIENT_INFO, CLIENT_CAPABILITIES, LOG_LEVEL, PROGRESS_TOKEN, BAGGAGE];
 }
 
 /// `params` of a request, as far as routing needs it. Unknown members are not looked at.
@@ -139,7 +138,7 @@ mod tests {
     #[test]
     fn only_what_is_not_of_this_hop_travels() {
         let meta = raw(
-            r#"{"progressToken":1,"traceparent":"00-a","io.modelcontextprotocol/clientInfo":{},"x.y/z":1.50}"#,
+            r#"{"progressToken":1,"traceparent":"00-a","baggage":"a=b","io.modelcontextprotocol/clientInfo":{},"x.y/z":1.50}"#,
         );
         assert_eq!(
             Meta::travelling(Some(&meta)).as_deref(),

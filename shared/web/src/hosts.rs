@@ -4,15 +4,18 @@
 //! MCP 2025-11-25 and 2026-07-28 demand the check of `Origin`; that of `Host` closes the same hole
 //! for requests that carry none.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use axum::Router;
-use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
+use futures_util::future::{Either, Ready, ready};
 use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, StatusCode, Uri};
+use tower::{Layer, Service};
 
 use crate::Problem;
 
@@ -41,15 +44,16 @@ impl HostPolicy {
 
     /// Puts the check before every route of `router`.
     pub fn guard(&self, router: Router) -> Router {
-        router.layer(from_fn_with_state(self.clone(), check))
+        router.layer(GuardLayer(self.clone()))
     }
 
     fn refusal(&self, uri: &Uri, headers: &HeaderMap) -> Option<Problem> {
+        // The target's own authority wins over the field (RFC 9112 §3.2.2).
         let authority = uri.authority().map(|authority| authority.as_str());
         let mut hosts = headers.get_all(HOST).iter();
-        let host = match (hosts.next(), hosts.next(), authority) {
-            (Some(host), None, _) => host.to_str().ok(),
-            (None, _, Some(authority)) => Some(authority),
+        let host = match (authority, hosts.next(), hosts.next()) {
+            (Some(authority), ..) => Some(authority),
+            (None, Some(host), None) => host.to_str().ok(),
             _ => None,
         };
         let Some(name) = host.and_then(host_name) else {
@@ -120,10 +124,44 @@ impl HostPolicy {
     }
 }
 
-async fn check(State(policy): State<HostPolicy>, request: Request, next: Next) -> Response {
-    match policy.refusal(request.uri(), request.headers()) {
-        Some(problem) => problem.into_response(),
-        None => next.run(request).await,
+#[derive(Clone)]
+struct GuardLayer(HostPolicy);
+
+impl<S> Layer<S> for GuardLayer {
+    type Service = Guarded<S>;
+
+    fn layer(&self, inner: S) -> Guarded<S> {
+        Guarded {
+            inner,
+            policy: self.0.clone(),
+        }
+    }
+}
+
+/// A service that only what the policy lets through reaches.
+#[derive(Clone)]
+struct Guarded<S> {
+    inner: S,
+    policy: HostPolicy,
+}
+
+impl<S> Service<Request> for Guarded<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Either<Ready<Result<Response, Infallible>>, S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        match self.policy.refusal(request.uri(), request.headers()) {
+            Some(problem) => Either::Left(ready(Ok(problem.into_response()))),
+            None => Either::Right(self.inner.call(request)),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use domain::Principal;
@@ -17,18 +18,21 @@ use crate::snapshot::{Endpoint, Snapshot};
 /// `/api/v1/{tenant}/mcp`: all tools of a tenant.
 pub(crate) async fn aggregate(
     State(app): State<Arc<App>>,
-    Path(tenant): Path<String>,
+    path: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Response {
+    // A path that is no text names nothing that there is.
+    let tenant = path.map(|Path(tenant)| tenant).unwrap_or_default();
     serve(app, &tenant, None, request).await
 }
 
 /// `/api/v1/{tenant}/connectors/{connector}/mcp`: one connector, names unchanged.
 pub(crate) async fn single(
     State(app): State<Arc<App>>,
-    Path((tenant, connector)): Path<(String, String)>,
+    path: Result<Path<(String, String)>, PathRejection>,
     request: Request,
 ) -> Response {
+    let (tenant, connector) = path.map(|Path(names)| names).unwrap_or_default();
     serve(app, &tenant, Some(&connector), request).await
 }
 

@@ -46,7 +46,7 @@ impl Caller<'_> {
         if let Err(answer) = send::acceptable(&parts.headers, received.accepts) {
             return self.refuse(&received, answer);
         }
-        let body = match send::read(body, self.app.config.body_max_bytes).await {
+        let body = match send::read(&parts.headers, body, &self.app.config).await {
             Ok(body) => body,
             Err(answer) => return self.refuse(&received, answer),
         };
@@ -203,8 +203,9 @@ impl Caller<'_> {
     /// # Errors
     /// 400 without one; 404 for one that is unknown, ended, expired or another's, all alike.
     pub(super) async fn session(&self, headers: &HeaderMap, id: &str) -> Result<Session, Answer> {
-        let Some(value) = headers.get(header::SESSION_ID) else {
-            let message = "Bad Request: Mcp-Session-Id is missing; begin with initialize";
+        let mut values = headers.get_all(header::SESSION_ID).iter();
+        let (Some(value), None) = (values.next(), values.next()) else {
+            let message = "Bad Request: one Mcp-Session-Id is needed; begin with initialize";
             return Err(Answer::bad_request(id, codes::INVALID_REQUEST, message));
         };
         let text = value.to_str().unwrap_or_default();
@@ -273,9 +274,14 @@ fn era_answer(id: &str, error: &EraError) -> Answer {
 }
 
 fn bad_params(id: &str, error: &serde_json::Error) -> Answer {
+    // Where in our parser's view of the text the fault lies helps nobody.
+    let text = error.to_string();
+    let reason = text
+        .rsplit_once(" at line ")
+        .map_or(text.as_str(), |(reason, _)| reason);
     Answer::bad_request(
         id,
         codes::INVALID_PARAMS,
-        &format!("Invalid params: {error}"),
+        &format!("Invalid params: {reason}"),
     )
 }

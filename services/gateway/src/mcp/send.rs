@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use cache::CacheError;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited, StreamBody};
 use tokio::time::Instant;
@@ -18,6 +18,7 @@ use super::http::Caller;
 use super::post::Received;
 use super::reply::{Answer, Reply};
 use super::stream::{CallStream, State};
+use crate::config::Config;
 use crate::metrics::{End, Era, GatewayMetrics, Method};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -38,6 +39,11 @@ pub(super) fn acceptable(headers: &HeaderMap, accepts: Accepts) -> Result<(), An
         let message = "Unsupported Media Type: Content-Type must be application/json";
         return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, message);
     }
+    let encoding = headers.get(CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        let message = "Unsupported Media Type: Content-Encoding is not supported";
+        return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, message);
+    }
     if accepts.nothing() {
         let message = "Not Acceptable: accept application/json and text/event-stream";
         return refuse(StatusCode::NOT_ACCEPTABLE, message);
@@ -45,19 +51,38 @@ pub(super) fn acceptable(headers: &HeaderMap, accepts: Accepts) -> Result<(), An
     Ok(())
 }
 
-/// Reads a whole body of at most `max` bytes.
-pub(super) async fn read(body: Body, max: usize) -> Result<Bytes, Answer> {
-    match Limited::new(body, max).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            let message = format!("Payload Too Large: a message may have {max} bytes");
-            let (status, code) = (StatusCode::PAYLOAD_TOO_LARGE, codes::INVALID_REQUEST);
-            Err(Answer::refused(status, "null", code, &message, None))
-        }
+/// Reads a whole body within the bounds of `config`. One that says that it is too large is not
+/// even begun.
+pub(super) async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    config: &Config,
+) -> Result<Bytes, Answer> {
+    let max = config.body_max_bytes;
+    let too_large = || {
+        let message = format!("Payload Too Large: a message may have {max} bytes");
+        let (status, code) = (StatusCode::PAYLOAD_TOO_LARGE, codes::INVALID_REQUEST);
+        Answer::refused(status, "null", code, &message, None)
+    };
+    let declared = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok());
+    let declared = declared.and_then(|text| text.parse::<u64>().ok());
+    if declared.is_some_and(|length| length > max as u64) {
+        return Err(too_large());
+    }
+    match tokio::time::timeout(config.body_timeout, Limited::new(body, max).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         // The client went away or broke its own framing; nobody reads this.
-        Err(_) => {
+        Ok(Err(_)) => {
             let message = "Parse error: the body ended early";
             Err(Answer::bad_request("null", codes::PARSE_ERROR, message))
+        }
+        Err(_) => {
+            let (status, code) = (StatusCode::REQUEST_TIMEOUT, codes::INVALID_REQUEST);
+            let message = "Request Timeout: the message did not arrive in time";
+            Err(Answer::refused(status, "null", code, message, None))
         }
     }
 }

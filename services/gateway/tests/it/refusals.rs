@@ -32,7 +32,7 @@ async fn what_is_no_message_is_refused_with_the_reason() {
             r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#,
             400,
             -32600,
-            "Invalid Request: id must be a string or a number",
+            "Invalid Request: id must be a string or an integer",
         ),
         (
             r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}"#,
@@ -198,4 +198,31 @@ async fn an_upstreams_error_passes_but_for_codes_of_the_hop_before_it() {
         .legacy(&session, "tools/call", json!({"name": "echo"}))
         .await;
     assert_eq!(legacy.json()["result"]["isError"], true);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_says_it_is_too_large_or_never_arrives_is_not_waited_for() {
+    let rig = Rig::new();
+    let silent = || {
+        let chunks = futures_util::stream::pending::<Result<Bytes, std::io::Error>>();
+        axum::body::Body::from_stream(chunks)
+    };
+
+    let large = rig.post(&[("content-length", "99999999999")], silent());
+    let (status, code, _) = rig.send(large).await.error();
+    assert_eq!((status, code), (413, -32600));
+
+    let late = rig.send(rig.post(&[], silent())).await;
+    let message = "Request Timeout: the message did not arrive in time".to_owned();
+    assert_eq!(late.error(), (408, -32600, message));
+
+    let packed = rig.post(&[("content-encoding", "gzip")], "{}");
+    assert_eq!(rig.send(packed).await.status, 415);
+}
+
+#[tokio::test]
+async fn a_path_that_is_no_text_names_no_tenant() {
+    let rig = Rig::new();
+    let request = rig.post_to("/api/v1/%ff/mcp", &rig.keys[0], &[], "{}");
+    assert_eq!(rig.send(request).await.status, 401);
 }
