@@ -48,10 +48,15 @@ pub(super) fn find(global: &GlobalArgs) -> Result<Target, Failure> {
 
 /// The address alone.
 pub(super) fn find_url(global: &GlobalArgs) -> Result<Url, Failure> {
-    if let Some(url) = &global.url {
-        return Ok(url.clone());
+    match &global.url {
+        Some(url) => Ok(url.clone()),
+        None => local_url(data_dir(global)),
     }
-    let path = data_dir(global).join(RUNNING_FILE);
+}
+
+/// Where the platform of the data folder runs, or would by default.
+fn local_url(data_dir: &Path) -> Result<Url, Failure> {
+    let path = data_dir.join(RUNNING_FILE);
     let text = match fs::read(&path) {
         Ok(text) => text,
         // Not there, or not ours to read: the platform may still run where it does by default.
@@ -62,18 +67,24 @@ pub(super) fn find_url(global: &GlobalArgs) -> Result<Url, Failure> {
     parse_http_url(&running.url).map_err(|_| broken())
 }
 
-/// The key of the platform that was started on this machine. It opens everything, so it is sent
-/// to this machine only.
 fn data_dir(global: &GlobalArgs) -> &Path {
     global.data_dir.as_deref().unwrap_or(Path::new("./data"))
 }
 
+/// Whether both are the same port of the same host, by whatever name of this machine.
+fn is_same_place(one: &Url, other: &Url) -> bool {
+    let port = Url::port_or_known_default;
+    one.origin() == other.origin()
+        || (is_loopback(one) && is_loopback(other) && port(one) == port(other))
+}
+
+/// The key of the platform that was started on this machine. It opens everything, so it is sent
+/// to that platform only, and not to whatever else listens on this machine.
 fn local_key(data_dir: &Path, url: &Url) -> Result<SecretString, Failure> {
     let path = data_dir.join(KEY_FILE);
-    if !is_loopback(url) {
-        return Err(Failure::Usage(
-            "no API key for another machine: set TURNBUCKLE_API_KEY".to_owned(),
-        ));
+    if !is_same_place(url, &local_url(data_dir)?) {
+        let why = "no API key for this address, which is not that of the data folder's platform";
+        return Err(Failure::Usage(format!("{why}: set TURNBUCKLE_API_KEY")));
     }
     let wish = "set TURNBUCKLE_API_KEY, or --data-dir to the server's data folder";
     match fs::read_to_string(&path) {

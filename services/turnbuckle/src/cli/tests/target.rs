@@ -36,7 +36,7 @@ async fn a_platform_on_this_machine_is_found_through_its_data_folder() {
 }
 
 #[tokio::test]
-async fn the_local_admin_key_is_never_sent_to_another_machine() {
+async fn the_local_admin_key_is_sent_to_the_local_platform_alone() {
     let data = tempfile::tempdir().unwrap();
     std::fs::write(data.path().join("admin.key"), "tb_pa_local\n").unwrap();
     let folder = data.path().to_str().unwrap();
@@ -45,12 +45,18 @@ async fn the_local_admin_key_is_never_sent_to_another_machine() {
         "https://tools.example.com",
         "http://127.0.0.1.example.com",
         "http://[2001:db8::1]",
+        "http://127.0.0.1:8001",
     ] {
         let ran = World::default()
             .run(&["whoami", "--data-dir", folder, "--url", url])
             .await;
-        let sentence = "error: no API key for another machine: set TURNBUCKLE_API_KEY\n";
-        assert_eq!((ran.code, ran.err.as_str()), (2, sentence), "{url}");
+        let why = "no API key for this address, which is not that of the data folder's platform";
+        let sentence = format!("error: {why}: set TURNBUCKLE_API_KEY\n");
+        assert_eq!(
+            (ran.code, ran.err.as_str()),
+            (2, sentence.as_str()),
+            "{url}"
+        );
     }
 }
 

@@ -38,6 +38,10 @@ pub(crate) struct UpArgs {
     #[arg(long)]
     #[serde(skip)]
     pub(super) allow_private_upstreams: bool,
+    /// Make another platform key and write it to `admin.key`, for when all of them were lost.
+    #[arg(long)]
+    #[serde(skip)]
+    pub(super) new_admin_key: bool,
     /// Print the effective configuration and end.
     #[arg(long)]
     #[serde(skip)]

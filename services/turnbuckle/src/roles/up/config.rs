@@ -77,16 +77,23 @@ pub(super) fn load(args: &UpArgs, data_dir: Option<PathBuf>) -> anyhow::Result<C
     let flags = Flags { data_dir, args };
     let mut config: Config = runtime::config::load(args.config.as_deref(), flags, &ELSEWHERE)?;
     config.egress.allow_private |= args.allow_private_upstreams;
+    // What depends on other settings is settled here, so that what is printed is what holds.
+    let listeners = [config.listen, config.admin_listen, config.grpc_listen];
+    let local_only = listeners.iter().all(|addr| addr.ip().is_loopback());
+    config.allow_loopback_upstreams.get_or_insert(local_only);
+    let default = connector_worker::Config::default().hosted.state_dir;
+    if config.worker.hosted.state_dir == default {
+        // Hosted servers run elsewhere, so what they are given must not depend on where we run.
+        config.worker.hosted.state_dir = std::path::absolute(config.data_dir.join("hosted"))?;
+    }
     Ok(config)
 }
 
 impl Config {
     /// The way out, with this machine itself opened or not.
     pub(super) fn egress(&self) -> anyhow::Result<EgressConfig> {
-        let listeners = [self.listen, self.admin_listen, self.grpc_listen];
-        let local_only = listeners.iter().all(|addr| addr.ip().is_loopback());
         let mut egress = self.egress.clone();
-        if self.allow_loopback_upstreams.unwrap_or(local_only) {
+        if self.allow_loopback_upstreams == Some(true) {
             for network in ["127.0.0.0/8", "::1/128"] {
                 egress.allow.push(network.parse()?);
             }

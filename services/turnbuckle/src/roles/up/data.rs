@@ -47,12 +47,30 @@ impl DataDir {
         self.0.join("turnbuckle.json")
     }
 
-    pub(super) fn hosted(&self) -> PathBuf {
-        self.0.join("hosted")
+    /// Refuses to begin anew where an earlier start has left its traces but no database: that one
+    /// is lost, not new, and a fresh start would replace the key that opens it.
+    fn refuse_lost_database(&self) -> anyhow::Result<()> {
+        let empty = |path: &Path| fs::metadata(path).map_or(true, |found| found.len() == 0);
+        let mut log = self.database().into_os_string();
+        log.push("-wal");
+        let lost = empty(&self.database()) && empty(Path::new(&log));
+        let trace = [self.admin_key(), self.addresses()]
+            .into_iter()
+            .find(|path| path.exists());
+        match trace {
+            Some(trace) if lost => bail!(
+                "the database {} is missing or empty, but {} is of an earlier start: restore the \
+                 database from your backup, or use another data folder; nothing was changed",
+                self.database().display(),
+                trace.display()
+            ),
+            _ => Ok(()),
+        }
     }
 
     /// Reads the root key; makes one only when there is no data yet that another one sealed.
     pub(super) fn root_key(&self) -> anyhow::Result<Arc<RootKey>> {
+        self.refuse_lost_database()?;
         let path = self.0.join("root.key");
         match RootKey::read(&path) {
             Ok(key) => Ok(Arc::new(key)),
@@ -76,11 +94,49 @@ impl DataDir {
     }
 }
 
+/// A file that tells others that we are ready: theirs to read while we are, and gone after.
+pub(super) struct ReadyFile(Option<PathBuf>);
+
+impl ReadyFile {
+    /// Fails now if the file could not be written later. Touches no file that is there: it may be
+    /// of a platform that runs.
+    pub(super) fn check(path: Option<&Path>) -> anyhow::Result<()> {
+        let Some(path) = path else { return Ok(()) };
+        let probe = beside(path);
+        let tried = fs::write(&probe, b"").and_then(|()| fs::remove_file(&probe));
+        tried.with_context(|| format!("cannot write the ready file {}", path.display()))
+    }
+
+    /// Takes away what an earlier start that was killed may have left.
+    pub(super) fn prepare(path: Option<PathBuf>) -> Self {
+        let file = Self(path);
+        file.remove();
+        file
+    }
+
+    /// It may be gone already; then somebody else has tidied up.
+    fn remove(&self) {
+        if let Some(path) = &self.0 {
+            fs::remove_file(path).ok();
+        }
+    }
+
+    pub(super) fn write(&self, text: &str) -> anyhow::Result<()> {
+        self.0
+            .as_deref()
+            .map_or(Ok(()), |path| write_private(path, text))
+    }
+}
+
+impl Drop for ReadyFile {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
 /// Writes a whole file that only its owner can read, or leaves the old one: never half of it.
 pub(super) fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}", std::process::id()));
-    let beside = PathBuf::from(beside);
+    let beside = beside(path);
     let write = || {
         let mut options = fs::OpenOptions::new();
         let mut file = options
@@ -101,4 +157,11 @@ pub(super) fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
         }
     };
     write().with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// A name next to `path` that nobody else uses.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}", std::process::id()));
+    PathBuf::from(name)
 }

@@ -1,11 +1,10 @@
 //! What a person reads when the platform has started, and what programs read instead.
 
 use std::net::SocketAddr;
-use std::path::Path;
 
 use serde_json::json;
 
-use super::data::{DataDir, write_private};
+use super::data::{DataDir, ReadyFile};
 
 /// Where everything is.
 pub(super) struct Addresses {
@@ -17,7 +16,7 @@ pub(super) struct Addresses {
 impl Addresses {
     /// Tells programs: the command line through the data folder, whoever started us through
     /// `ready_file`.
-    pub(super) fn announce(&self, data: &DataDir, ready_file: Option<&Path>) -> anyhow::Result<()> {
+    pub(super) fn announce(&self, data: &DataDir, files: &[ReadyFile]) -> anyhow::Result<()> {
         let document = json!({
             "pid": std::process::id(),
             "url": url(self.public),
@@ -26,13 +25,16 @@ impl Addresses {
             "data_dir": data.path(),
         });
         let text = format!("{document:#}\n");
-        write_private(&data.addresses(), &text)?;
-        ready_file.map_or(Ok(()), |path| write_private(path, &text))
+        files.iter().try_for_each(|file| file.write(&text))
     }
 
     /// Tells the person.
     pub(super) fn greet(&self, data: &DataDir) -> anyhow::Result<()> {
         let (public, key) = (url(self.public), data.admin_key());
+        let key_note = match key.exists() {
+            true => "(the file holds it; `turnbuckle` commands find it)",
+            false => "(missing! `turnbuckle up --new-admin-key` makes another)",
+        };
         let (admin, grpc) = (url(self.admin), url(self.grpc));
         let data_dir = data.path().display();
         let key = key.display();
@@ -46,7 +48,7 @@ Turnbuckle is running.
   REST         {public}/docs
   gRPC         {grpc}
   Health       {admin}/health/ready   Metrics {admin}/metrics
-  Admin key    {key}   (the file holds it; `turnbuckle` commands find it)
+  Admin key    {key}   {key_note}
 
 Connect something, in another terminal:
 

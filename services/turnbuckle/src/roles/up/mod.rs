@@ -26,6 +26,7 @@ pub(crate) fn up(args: UpArgs, data_dir: Option<PathBuf>) -> ExitCode {
 
 fn run(args: UpArgs, data_dir: Option<PathBuf>) -> anyhow::Result<()> {
     let config = config::load(&args, data_dir)?;
+    let new_admin_key = args.new_admin_key;
     if args.print_config {
         return greeting::print(&toml::to_string_pretty(&config)?);
     }
@@ -33,7 +34,7 @@ fn run(args: UpArgs, data_dir: Option<PathBuf>) -> anyhow::Result<()> {
     let threads = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let ended = threads.block_on(platform::run(config));
+    let ended = threads.block_on(platform::run(config, new_admin_key));
     // What is left was told to end and had its time.
     threads.shutdown_background();
     ended

@@ -10,12 +10,12 @@ use control_plane::ControlPlane;
 use crypto::{KeyHasher, RootKey, TokenSealer};
 use fabric::{ConfigSource, Execute, Leases, Workers};
 use gateway::Gateway;
-use runtime::{Clock, IdGen, Process, SystemClock, TimeOrderedIds};
+use runtime::{Clock, IdGen, Process, Shutdown, SystemClock, TimeOrderedIds};
 use storage::{Storage, StorageConfig};
 use web::{HostPolicy, Listener, Observer};
 
 use super::config::Config;
-use super::data::{DataDir, write_private};
+use super::data::{DataDir, ReadyFile, write_private};
 use super::greeting::Addresses;
 use super::signals::Signals;
 use super::start_page;
@@ -24,12 +24,13 @@ use super::start_page;
 const AFTER_DRAIN: Duration = Duration::from_secs(5);
 
 /// Runs the platform until a signal ends it.
-pub(super) async fn run(config: Config) -> anyhow::Result<()> {
+pub(super) async fn run(config: Config, new_admin_key: bool) -> anyhow::Result<()> {
     let (trigger, process) = Process::new();
     let starting = process.readiness.latch("starting");
     let signals = Signals::listen()?;
     let ports = Ports::bind(&config)?;
 
+    ReadyFile::check(config.ready_file.as_deref())?;
     let data = DataDir::open(&config.data_dir)?;
     let root = data.root_key()?;
     let storage = StorageConfig::Sqlite {
@@ -48,35 +49,36 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
         ids: ids.clone(),
         process: &process,
     };
-    let services = parts.build(&config, &data).await?;
-    services.bootstrap(&data).await?;
+    let services = parts.build(&config).await?;
+    services.bootstrap(&data, new_admin_key).await?;
+    // Not before the database is ours: what lies there may be of a platform that runs.
+    let ready_files = [config.ready_file.clone(), Some(data.addresses())].map(ReadyFile::prepare);
 
     let patience = config.http.drain + AFTER_DRAIN;
     let ended = signals.conduct(trigger.clone(), process.shutdown.clone(), patience);
-    process.tasks.essential("signals", async move {
-        ended.await;
-        Ok(())
-    });
+    let ended = process.tasks.joinable(ended);
     let addresses = ports.addresses();
     let worker = services.worker.clone();
     let observer = Observer::new(&process, ids).quiet_on(&Gateway::ROUTES);
     let serving = ports.serve(services, &config, observer, &process);
 
     drop(starting);
-    addresses.announce(&data, config.ready_file.as_deref())?;
+    addresses.announce(&data, &ready_files)?;
     addresses.greet(&data)?;
     tracing::info!(listen = %addresses.public, "ready");
 
     serving.await;
     worker.close().await;
     trigger.end();
+    let ended = ended.await?;
     process.tasks.finished().await;
     storage.close().await;
+    drop(ready_files);
     anyhow::ensure!(
         !process.tasks.failed(),
         "a part of the platform failed: see the log"
     );
-    Ok(())
+    ended
 }
 
 /// Ports, bound before anything else is touched: one that is taken ends the start at once.
@@ -120,24 +122,41 @@ impl Ports {
         let routes = services.gateway.router();
         let routes = routes
             .merge(services.control_plane.router())
-            .merge(start_page::router());
+            .merge(start_page::router())
+            .fallback(web::not_found);
         let public = observer.observe(hosts.guard(routes));
         let grpc = observer.observe(services.grpc);
         let admin = web::admin::router(process);
 
-        let serve = |listener: Listener, router: Router| {
-            let (process, limits) = (process.clone(), config.http.clone());
-            let tasks = process.tasks.clone();
+        let serve_until = |process: Process, listener: Listener, router: Router| {
+            let (tasks, limits) = (process.tasks.clone(), config.http.clone());
             tasks.joinable(async move { listener.serve(router, &process, limits).await })
         };
+        let serve = |listener, router| serve_until(process.clone(), listener, router);
         let (public, grpc) = (serve(self.public, public), serve(self.grpc, grpc));
-        // Probes are answered while the rest drains, and end with it.
-        let admin = serve(self.admin, admin);
-        for served in [public, grpc, admin] {
-            if let Ok(Err(error)) = served.await {
-                tracing::error!("a listener failed: {error:#}");
-            }
+        // Probes are answered while the rest drains, and end after it.
+        let (admin_trigger, shutdown) = Shutdown::new();
+        let admin = serve_until(
+            Process {
+                shutdown,
+                ..process.clone()
+            },
+            self.admin,
+            admin,
+        );
+        for served in [public, grpc] {
+            report(served.await);
         }
+        admin_trigger.end();
+        report(admin.await);
+    }
+}
+
+fn report(served: Result<anyhow::Result<()>, tokio::task::JoinError>) {
+    match served {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!("a listener failed: {error:#}"),
+        Err(error) => tracing::error!("a listener panicked: {error}"),
     }
 }
 
@@ -159,7 +178,7 @@ struct Services {
 }
 
 impl Parts<'_> {
-    async fn build(self, config: &Config, data: &DataDir) -> anyhow::Result<Services> {
+    async fn build(self, config: &Config) -> anyhow::Result<Services> {
         let control_plane = ControlPlane::build(
             config.control_plane.clone(),
             control_plane::Deps {
@@ -172,7 +191,7 @@ impl Parts<'_> {
             self.process,
         )?;
         let sources = Arc::new(control_plane.sources());
-        let worker = Arc::new(self.worker(config, data, sources.clone())?);
+        let worker = Arc::new(self.worker(config, sources.clone())?);
         control_plane.attach_workers(worker.clone() as Arc<dyn Workers>)?;
 
         let sessions = Arc::new(LocalSessions::new(config.gateway.session_limits()));
@@ -198,13 +217,8 @@ impl Parts<'_> {
     fn worker(
         &self,
         config: &Config,
-        data: &DataDir,
         leases: Arc<dyn Leases>,
     ) -> anyhow::Result<connector_worker::Worker> {
-        let mut worker = config.worker.clone();
-        if worker.hosted.state_dir == connector_worker::Config::default().hosted.state_dir {
-            worker.hosted.state_dir = data.hosted();
-        }
         let deps = connector_worker::Deps {
             leases,
             catalog: catalog::Catalog::builtin(),
@@ -213,18 +227,27 @@ impl Parts<'_> {
             ids: self.ids.clone(),
             environment: std::env::vars_os().collect(),
         };
-        connector_worker::Worker::build(worker, deps, self.process)
+        connector_worker::Worker::build(config.worker.clone(), deps, self.process)
     }
 }
 
 impl Services {
-    /// Makes the first platform key, when there is none.
-    async fn bootstrap(&self, data: &DataDir) -> anyhow::Result<()> {
+    /// Makes the first platform key when there is none, and another when that is asked for.
+    async fn bootstrap(&self, data: &DataDir, anew: bool) -> anyhow::Result<()> {
         let path = data.admin_key();
         let keep =
             |token: &crypto::ApiToken| write_private(&path, &format!("{}\n", token.expose()));
-        if self.control_plane.bootstrap(keep).await?.is_some() {
-            tracing::info!("wrote the platform's first admin key to {}", path.display());
+        let made = match anew {
+            true => Some(self.control_plane.replace_lost_key(keep).await?),
+            false => self.control_plane.bootstrap(keep).await?,
+        };
+        if made.is_some() {
+            tracing::info!("wrote a new admin key to {}", path.display());
+        } else if !path.exists() {
+            tracing::warn!(
+                "{} is missing: --new-admin-key makes another key",
+                path.display()
+            );
         }
         Ok(())
     }

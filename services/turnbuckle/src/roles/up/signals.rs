@@ -8,6 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
@@ -16,6 +17,7 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
@@ -23,27 +25,34 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+            _ = self.hangup.recv() => {}
         }
     }
 
     /// Waits for the first signal, or for a task whose failure drains the process; gives what
     /// runs `patience` to end, and ends it then or at the next signal.
+    ///
+    /// # Errors
+    /// What ran was cut off.
     pub(super) async fn conduct(
         mut self,
         trigger: ShutdownTrigger,
         shutdown: Shutdown,
         patience: Duration,
-    ) {
+    ) -> anyhow::Result<()> {
         tokio::select! {
             () = self.next() => tracing::info!("draining: another signal ends at once"),
             () = shutdown.draining() => {}
         }
         trigger.drain();
-        tokio::select! {
-            () = self.next() => tracing::warn!("ending at once"),
-            () = tokio::time::sleep(patience) => tracing::warn!("calls did not end in time"),
-            () = shutdown.ending() => {}
-        }
+        let cut_off = tokio::select! {
+            () = self.next() => Some("a second signal ended it at once"),
+            () = tokio::time::sleep(patience) => Some("requests did not end in time"),
+            () = shutdown.ending() => None,
+        };
         trigger.end();
+        cut_off.map_or(Ok(()), |why| {
+            Err(anyhow::anyhow!("{why}: they were cut off"))
+        })
     }
 }
