@@ -1,0 +1,14 @@
+//! What the system promises, told through its front doors.
+
+mod access;
+mod architecture;
+mod clients;
+mod commands;
+mod conformance;
+mod durability;
+mod hosted;
+mod isolation;
+mod refusals;
+mod shutdown;
+mod startup;
+mod telemetry;
