@@ -57,7 +57,8 @@ async fn uncached(mut response: Response) -> Response {
     response
 }
 
-async fn method_not_allowed() -> Problem {
+/// The fallback of routes: axum adds `Allow`.
+pub(crate) async fn method_not_allowed() -> Problem {
     Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "method-not-allowed",
@@ -85,6 +86,7 @@ pub(crate) fn problem(error: Error) -> Problem {
         | Error::ToolNameCollision(_)
         | Error::LimitReached(_)
         | Error::NotHosted
+        | Error::TenantInactive
         | Error::ConnectorDisabled => Problem::conflict(name, &error),
         Error::IdempotencyKeyReused => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, name, &error),
         Error::UnknownTools(names) => {

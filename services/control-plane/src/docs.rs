@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use utoipa_swagger_ui::Config;
-use web::Problem;
+use web::{Path, Problem};
+
+use crate::api::method_not_allowed;
 
 const DOCUMENT: &str = "/api/v1/openapi.json";
 
@@ -40,6 +41,7 @@ pub(crate) fn router() -> Router {
             "/docs/{*file}",
             get(|Path(name): Path<String>| async move { file(&name, config) }),
         )
+        .method_not_allowed_fallback(method_not_allowed)
 }
 
 fn file(name: &str, config: Arc<Config<'static>>) -> Response {

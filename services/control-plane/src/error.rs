@@ -41,6 +41,8 @@ pub enum Error {
     NotHosted,
     #[error("the connector is disabled: enable it first")]
     ConnectorDisabled,
+    #[error("the tenant is deactivated: activate it first")]
+    TenantInactive,
     #[error("the upstream's tools could not be read: {0}")]
     UpstreamFailed(String),
     /// Something it needs is away; trying again later may do.
@@ -151,6 +153,7 @@ impl Error {
             Self::UnknownTools(_) => "unknown-tools",
             Self::NotHosted => "not-hosted",
             Self::ConnectorDisabled => "connector-disabled",
+            Self::TenantInactive => "tenant-inactive",
             Self::UpstreamFailed(_) => "upstream-failed",
             Self::Unavailable { .. } => "unavailable",
             Self::Internal { .. } => "internal",

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock, RwLock};
 use ::fabric::{ConfigListener, Subject, Workers};
 use crypto::KeyHasher;
 use domain::{Action, ConnectorId, Principal, Tenant, TenantId, authorize};
+use futures_util::future::join_all;
 use runtime::{Clock, IdGen, Process};
 use storage::Storage;
 use time::OffsetDateTime;
@@ -150,21 +151,27 @@ impl Operations {
         Ok(tenant)
     }
 
-    /// Has the workers let go of connectors, within bounds of time.
-    pub(crate) async fn release(&self, tenant: TenantId, connectors: Vec<ConnectorId>) {
+    /// Has the workers let go of connectors that changed, within bounds of time.
+    pub(crate) async fn release(&self, tenant: TenantId, connectors: &[ConnectorId]) {
         // Without workers nothing is held.
         let Ok(workers) = self.workers() else { return };
-        let all = connectors
-            .iter()
-            .map(|connector| workers.release(tenant, *connector));
-        let released = futures_util::future::join_all(all);
-        if tokio::time::timeout(self.config().release_timeout, released)
-            .await
-            .is_err()
-        {
+        let all = connectors.iter().map(|id| workers.release(tenant, *id));
+        self.let_go(tenant, join_all(all)).await;
+    }
+
+    /// Has the workers let go of connectors that were deleted, with all that is kept for them,
+    /// within bounds of time.
+    pub(crate) async fn forget(&self, tenant: TenantId, connectors: &[ConnectorId]) {
+        let Ok(workers) = self.workers() else { return };
+        let all = connectors.iter().map(|id| workers.forget(tenant, *id));
+        self.let_go(tenant, join_all(all)).await;
+    }
+
+    async fn let_go(&self, tenant: TenantId, all: impl Future<Output = Vec<()>>) {
+        let timeout = self.config().release_timeout;
+        if tokio::time::timeout(timeout, all).await.is_err() {
             tracing::warn!(
                 tenant.id = %tenant,
-                connectors = connectors.len(),
                 "workers still hold connectors that were taken from them"
             );
         }

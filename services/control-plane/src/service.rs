@@ -84,4 +84,13 @@ impl ControlPlane {
     ) -> anyhow::Result<Option<ApiToken>> {
         self.operations.bootstrap(keep).await
     }
+
+    /// Makes a further platform_admin key, for an operator who has lost all of them but has the
+    /// machine. `keep` as in [`Self::bootstrap`].
+    pub async fn replace_lost_key(
+        &self,
+        keep: impl FnOnce(&ApiToken) -> anyhow::Result<()>,
+    ) -> anyhow::Result<ApiToken> {
+        self.operations.make_admin_key("made at start", keep).await
+    }
 }

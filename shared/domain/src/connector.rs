@@ -230,6 +230,9 @@ fn check_http_url(field: &'static str, url: &Url) -> Result<(), InvalidConnector
         "may not hold a user name or password: use secrets"
     } else if url.fragment().is_some() {
         "may not hold a fragment"
+    } else if field == "config.base_url" && url.query().is_some() {
+        // It would be put before the paths of a provider, and may hold a secret.
+        "may not hold a query: use secrets"
     } else {
         return Ok(());
     };
@@ -284,6 +287,18 @@ mod tests {
             field(remote("https://example.com/#x"), &none),
             Err("config.url")
         );
+        assert_eq!(field(remote("https://example.com/?a=b"), &none), Ok(()));
+        for (base_url, wanted) in [
+            ("https://example.com/api", Ok(())),
+            ("https://example.com/api?token=t", Err("config.base_url")),
+            ("https://example.com/api?", Err("config.base_url")),
+        ] {
+            let native = ConnectorKind::Native {
+                catalog: "fake".to_owned(),
+                base_url: Some(base_url.parse().unwrap()),
+            };
+            assert_eq!(field(native, &none), wanted, "{base_url}");
+        }
     }
 
     #[test]

@@ -71,4 +71,12 @@ pub trait Workers: Send + Sync {
     /// Drops everything held for a connector that was changed, disabled or deleted: credentials,
     /// upstream sessions, processes. Resolves when its processes are gone.
     fn release(&self, tenant: TenantId, connector: ConnectorId) -> BoxFuture<'_, ()>;
+
+    /// As [`release`](Self::release), for a connector that was deleted: what is kept for it on
+    /// disk, the private folders of a hosted server, goes too. Resolves when both are gone, or
+    /// when the folders could not be removed in time, which is logged. The default is for workers
+    /// that keep nothing on disk.
+    fn forget(&self, tenant: TenantId, connector: ConnectorId) -> BoxFuture<'_, ()> {
+        self.release(tenant, connector)
+    }
 }

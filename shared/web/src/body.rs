@@ -9,9 +9,11 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Body as _;
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
+use crate::objects::Objects;
 use crate::{FieldError, Problem};
 
 /// Bounds of an inbound JSON body. Put other ones than the default into the request's extensions,
@@ -90,14 +92,22 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 async fn read(request: Request, limits: BodyLimits) -> Result<Bytes, Problem> {
-    let body = Limited::new(request.into_body(), limits.bytes).collect();
-    match tokio::time::timeout(limits.time, body).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::new(
+    let too_large = || {
+        Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "body-too-large",
             format_args!("the body may have {} bytes at most", limits.bytes),
-        )),
+        )
+    };
+    let body = request.into_body();
+    // What says so of itself is not read at all; nor is it asked for, by `100 Continue`.
+    if body.size_hint().lower() > limits.bytes.try_into().unwrap_or(u64::MAX) {
+        return Err(too_large());
+    }
+    let body = Limited::new(body, limits.bytes).collect();
+    match tokio::time::timeout(limits.time, body).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(_)) => Err(Problem::new(
             StatusCode::BAD_REQUEST,
             "incomplete-body",
@@ -116,15 +126,15 @@ fn parse<T: DeserializeOwned>(bytes: &[u8], depth: usize) -> Result<T, Problem> 
         return Err(no_json(format_args!("nests deeper than {depth} levels")));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    match serde_path_to_error::deserialize(&mut deserializer) {
+    match serde_path_to_error::deserialize(Objects(&mut deserializer)) {
         Ok(value) => deserializer.end().map(|()| value).map_err(no_json_but),
         Err(error) => {
             // What is no JSON as a whole is that first of all, whatever its beginning lacks.
             serde_json::from_slice::<IgnoredAny>(bytes).map_err(no_json_but)?;
             let path = error.path().to_string();
-            let field = if path == "." { String::new() } else { path };
-            let rule = rule(&error.into_inner());
-            Err(Problem::invalid_request(vec![FieldError::new(field, rule)]))
+            let path = if path == "." { "" } else { &path };
+            let error = broken(path, &error.into_inner());
+            Err(Problem::invalid_request(vec![error]))
         }
     }
 }
@@ -142,18 +152,48 @@ fn no_json_but(error: serde_json::Error) -> Problem {
     no_json(format_args!("is no JSON: {error}"))
 }
 
-/// What the field must be. A value of the wrong type is named by its type only, since it may be a
-/// secret in the wrong place.
-fn rule(error: &serde_json::Error) -> String {
+/// The rule that is broken at `path`, or by a field in it. A value of the wrong type is named by
+/// its type only, since it may be a secret in the wrong place.
+fn broken(path: &str, error: &serde_json::Error) -> FieldError {
     let text = error.to_string();
     let text = text
         .rsplit_once(" at line ")
         .map_or(text.as_str(), |(rule, _)| rule);
+    for (said, rule) in [
+        ("missing field `", "is required"),
+        ("duplicate field `", "may be given only once"),
+    ] {
+        if let Some(field) = text.strip_prefix(said) {
+            return FieldError::new(inside(path, field.trim_end_matches('`')), rule);
+        }
+    }
     let found = ["invalid type: ", "invalid value: "]
         .iter()
         .find_map(|p| text.strip_prefix(p));
     match found.and_then(|rest| rest.rsplit_once(", expected ")) {
-        Some((_, expected)) => format!("must be {expected}"),
-        None => text.to_owned(),
+        Some((_, expected)) => FieldError::new(path, format!("must be {}", in_json(expected))),
+        None => FieldError::new(path, text),
+    }
+}
+
+fn inside(path: &str, field: &str) -> String {
+    match path {
+        "" => field.to_owned(),
+        path => format!("{path}.{field}"),
+    }
+}
+
+/// What is expected, in the words of JSON instead of those of Rust.
+fn in_json(expected: &str) -> &str {
+    match expected {
+        "a sequence" => "an array",
+        "a map" => "an object",
+        "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" | "usize" => {
+            "a whole number within bounds"
+        }
+        "f32" | "f64" => "a number",
+        "unit" => "null",
+        time if time.contains("DateTime") => "a time as in RFC 3339, or null",
+        other => other,
     }
 }

@@ -9,8 +9,10 @@ mod body;
 mod hosts;
 mod listener;
 mod metrics;
+mod objects;
 mod observe;
 mod page;
+mod path;
 mod problem;
 mod request_id;
 
@@ -19,5 +21,6 @@ pub use hosts::HostPolicy;
 pub use listener::{Listener, ServeLimits, bind};
 pub use observe::Observer;
 pub use page::PageQuery;
+pub use path::Path;
 pub use problem::{FieldError, Problem, not_found};
 pub use request_id::{REQUEST_ID_HEADER, RequestId};

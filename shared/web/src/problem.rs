@@ -55,7 +55,10 @@ impl Problem {
     pub fn invalid_request(errors: Vec<FieldError>) -> Self {
         let said: Vec<String> = errors
             .iter()
-            .map(|e| format!("{} {}", e.field, e.rule).trim().to_owned())
+            .map(|e| match e.field.as_str() {
+                "" => format!("the body {}", e.rule),
+                field => format!("{field} {}", e.rule),
+            })
             .collect();
         let problem = Self::new(StatusCode::BAD_REQUEST, "invalid-request", said.join("; "));
         problem.with_errors(errors)

@@ -205,6 +205,22 @@ async fn each_way_a_body_can_be_wrong_has_its_answer() {
             "invalid-request",
             Some("x"),
         ),
+        // An object's fields have names, not an order.
+        (json, "[\"a\", [1]]", 400, "invalid-request", Some("")),
+        (
+            json,
+            "{\"sizes\": []}",
+            400,
+            "invalid-request",
+            Some("name"),
+        ),
+        (
+            json,
+            "{\"name\": \"a\", \"name\": \"b\"}",
+            400,
+            "invalid-request",
+            Some("name"),
+        ),
     ] {
         let answer = served.post(content_type, text).await;
         let problem = body(&answer);
@@ -217,6 +233,31 @@ async fn each_way_a_body_can_be_wrong_has_its_answer() {
         assert_eq!(problem["errors"][0]["field"].as_str(), field);
         assert!(!answer.contains("hunter2"), "{answer}");
     }
+    for (text, detail) in [
+        ("[]", "the body must be an object"),
+        ("{}", "name is required"),
+        (r#"{"name":"a","sizes":{}}"#, "sizes must be an array"),
+        (
+            r#"{"name":"a","sizes":[-1]}"#,
+            "sizes[0] must be a whole number within bounds",
+        ),
+    ] {
+        let answer = served.post(json, text).await;
+        assert_eq!(body(&answer)["detail"], detail, "{text}");
+    }
+    // One that says that it is too large is not waited for, nor asked to go on.
+    let large = served
+        .raw(
+            "POST /echo HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: 101\r\n\
+             expect: 100-continue\r\n\r\n",
+        )
+        .await;
+    assert!(large.starts_with("HTTP/1.1 413 "), "{large}");
+    assert_eq!(
+        body(&large)["type"],
+        "urn:turnbuckle:problem:body-too-large"
+    );
     // One that never comes, and one that ends too early.
     let head = "POST /echo HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n\
                 content-length: 9\r\n\r\n{";

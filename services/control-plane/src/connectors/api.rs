@@ -1,13 +1,13 @@
 //! REST: connectors, and the processes of hosted ones.
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::response::Response;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::Type;
-use web::{FieldError, Json, PageQuery, Problem};
+use web::{FieldError, Json, PageQuery, Path, Problem};
 
 use super::{ConnectorPatch, ConnectorView, NewConnector, ProcessView, StderrLineView};
 use crate::api::{created, problem, tagged};
@@ -113,7 +113,8 @@ pub(crate) fn routes(table: Table) -> Table {
             )
             .answers::<ProcessView>(200)
             .problem(409, "not-hosted")
-            .problem(409, "connector-disabled"),
+            .problem(409, "connector-disabled")
+            .problem(409, "tenant-inactive"),
         )
 }
 

@@ -154,7 +154,7 @@ impl Operations {
 
         let reaches_anew = secrets.is_some() || after.kind != before.kind;
         if reaches_anew || (before.enabled && !after.enabled) {
-            self.release(tenant.id, vec![after.id]).await;
+            self.release(tenant.id, &[after.id]).await;
         }
         let mut view = ConnectorView::from(&after);
         let switched_on = after.enabled && !before.enabled;

@@ -88,23 +88,25 @@ impl Operations {
                 .await
             {
                 Ok(revision) => this.tenant_changed(&tenant, revision),
-                Err(StorageError::Conflict(Constraint::IdempotencyKeyTaken)) => return Ok(false),
+                Err(StorageError::Conflict(Constraint::IdempotencyKeyTaken)) => return Ok(None),
                 Err(error) => return Err(creation_error(&connector, error)),
             }
-            match connector.kind {
+            let reading = match connector.kind {
                 // In memory already: nothing to wait for.
-                ConnectorKind::Native { .. } => drop(this.read_tools(tenant.id, id).await),
-                _ if reads => drop(this.request_sync(tenant.id, id)),
-                _ => {}
-            }
-            Ok(true)
+                ConnectorKind::Native { .. } => {
+                    drop(this.read_tools(tenant.id, id).await);
+                    None
+                }
+                _ => reads.then(|| this.request_sync(tenant.id, id)),
+            };
+            Ok(Some(reading))
         });
-        if !written.await? {
+        let Some(reading) = written.await? else {
             return self.recall_raced(attempt.as_ref()).await;
-        }
-        if wait && reads {
+        };
+        if let Some(reading) = reading.filter(|_| wait) {
             // How it ended, the connector says itself.
-            let _ = self.sync(owner, id).await;
+            let _ = self.synced(reading).await;
             let found = self.storage().tenant(owner).find_connector_by_id(id).await;
             if let Some(now) = found.map_err(Error::storage("find a connector"))? {
                 view = ConnectorView::from(&now);
@@ -254,7 +256,7 @@ impl Operations {
                 Err(error) => return Err(Error::storage("delete a connector")(error)),
             };
             this.tenant_changed(&tenant, revision);
-            this.release(tenant.id, vec![connector.id]).await;
+            this.forget(tenant.id, &[connector.id]).await;
             Ok(())
         })
         .await

@@ -1,9 +1,10 @@
 //! The processes of hosted MCP servers.
 
 use ::fabric::{ProcessState, ProcessStatus, Workers};
-use domain::{Action, Connector, ConnectorKind, ConnectorSecrets, Principal};
+use domain::{Action, Connector, ConnectorKind, ConnectorSecrets, Principal, Tenant};
 
 use super::secrets::redact;
+use super::sync::check_runs;
 use super::view::{ProcessView, StderrLineView};
 use crate::error::Error;
 use crate::operations::Operations;
@@ -15,7 +16,7 @@ impl Operations {
         tenant: &str,
         connector: &str,
     ) -> Result<ProcessView, Error> {
-        let connector = self.hosted(caller, tenant, connector).await?;
+        let (_, connector) = self.hosted(caller, tenant, connector).await?;
         self.status_of(&connector).await
     }
 
@@ -26,7 +27,7 @@ impl Operations {
         tenant: &str,
         connector: &str,
     ) -> Result<Vec<StderrLineView>, Error> {
-        let connector = self.hosted(caller, tenant, connector).await?;
+        let (_, connector) = self.hosted(caller, tenant, connector).await?;
         let secrets = self.secrets_of(&connector).await?;
         let lines = self.workers()?.stderr(connector.tenant, connector.id).await;
         let shown = lines.into_iter().map(|mut line| {
@@ -43,14 +44,12 @@ impl Operations {
         tenant: &str,
         connector: &str,
     ) -> Result<ProcessView, Error> {
-        let connector = self.hosted(caller, tenant, connector).await?;
-        if !connector.enabled {
-            return Err(Error::ConnectorDisabled);
-        }
+        let (tenant, connector) = self.hosted(caller, tenant, connector).await?;
+        check_runs(&tenant, &connector)?;
         let this = self.clone();
         self.uninterrupted(async move {
             this.workers()?;
-            this.release(connector.tenant, vec![connector.id]).await;
+            this.release(connector.tenant, &[connector.id]).await;
             // Whether that went well, the status says better than an error could.
             let _ = this.sync(connector.tenant, connector.id).await;
             this.status_of(&connector).await
@@ -63,12 +62,12 @@ impl Operations {
         caller: &Principal,
         tenant: &str,
         connector: &str,
-    ) -> Result<Connector, Error> {
-        let (_, connector) = self
+    ) -> Result<(Tenant, Connector), Error> {
+        let (tenant, connector) = self
             .connector_for(caller, tenant, connector, Action::ManageTenant)
             .await?;
         match connector.kind {
-            ConnectorKind::HostedMcp { .. } => Ok(connector),
+            ConnectorKind::HostedMcp { .. } => Ok((tenant, connector)),
             _ => Err(Error::NotHosted),
         }
     }

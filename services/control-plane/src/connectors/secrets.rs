@@ -1,6 +1,6 @@
 //! The write-only half of a connector.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use domain::ConnectorSecrets;
@@ -131,6 +131,17 @@ pub(crate) fn check(secrets: &ConnectorSecrets, violations: &mut Violations) {
         violations.add(
             "secrets.headers",
             "must be header fields that can be sent, and none that the protocol sets itself",
+        );
+    }
+    let mut names = BTreeSet::new();
+    if !secrets
+        .headers
+        .keys()
+        .all(|name| names.insert(name.to_ascii_lowercase()))
+    {
+        violations.add(
+            "secrets.headers",
+            "may not hold names that differ in upper and lower case only",
         );
     }
     if !secrets

@@ -132,9 +132,7 @@ impl Operations {
             .await?;
         let native = matches!(connector.kind, ConnectorKind::Native { .. });
         if !native {
-            if !connector.enabled {
-                return Err(Error::ConnectorDisabled);
-            }
+            check_runs(&tenant, &connector)?;
             self.workers()?;
         }
         self.sync(tenant.id, connector.id)
@@ -146,7 +144,11 @@ impl Operations {
 
     /// Has the tools read and waits for the end.
     pub(crate) async fn sync(&self, tenant: TenantId, connector: ConnectorId) -> Ended {
-        let mut ending = self.request_sync(tenant, connector);
+        self.synced(self.request_sync(tenant, connector)).await
+    }
+
+    /// Waits for the end of a reading.
+    pub(crate) async fn synced(&self, mut ending: Ending) -> Ended {
         let broken = || Err("the reading was broken off".to_owned());
         match ending.wait_for(Option::is_some).await {
             Ok(ended) => ended.clone().unwrap_or_else(broken),
@@ -154,7 +156,8 @@ impl Operations {
         }
     }
 
-    /// Has the tools read in the background.
+    /// Has the tools read in the background. Wait for what it returns with [`Self::synced`], not
+    /// with another [`Self::sync`]: that would read them twice, were this reading under way then.
     pub(crate) fn request_sync(&self, tenant: TenantId, connector: ConnectorId) -> Ending {
         let (ending, start) = self.syncs().join(connector);
         if let Some(sender) = start {
@@ -340,6 +343,17 @@ impl Operations {
         let stored = stored.iter().map(|tool| &tool.definition);
         connector.sync.state != SyncState::Ok || !stored.eq(current.iter())
     }
+}
+
+/// Refuses what only a connector can do that may run.
+pub(super) fn check_runs(tenant: &Tenant, connector: &Connector) -> Result<(), Error> {
+    if tenant.state != TenantState::Active {
+        return Err(Error::TenantInactive);
+    }
+    if !connector.enabled {
+        return Err(Error::ConnectorDisabled);
+    }
+    Ok(())
 }
 
 /// What of an upstream's list can be served; what cannot is left out with a warning.

@@ -72,9 +72,10 @@ fn code(error: &Error) -> Code {
         // As AIP-154 has it for etags.
         Error::VersionMismatch | Error::ConcurrentChange => Code::Aborted,
         Error::SlugTaken { .. } => Code::AlreadyExists,
-        Error::ToolNameCollision(_) | Error::NotHosted | Error::ConnectorDisabled => {
-            Code::FailedPrecondition
-        }
+        Error::ToolNameCollision(_)
+        | Error::NotHosted
+        | Error::ConnectorDisabled
+        | Error::TenantInactive => Code::FailedPrecondition,
         Error::LimitReached(_) => Code::ResourceExhausted,
         Error::UpstreamFailed(_) | Error::Unavailable { .. } => Code::Unavailable,
         Error::Internal { .. } => Code::Internal,

@@ -1,12 +1,12 @@
 //! REST: API keys.
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::Type;
-use web::{FieldError, Json, PageQuery, Problem};
+use web::{FieldError, Json, PageQuery, Path, Problem};
 
 use super::{CreatedKey, KeyView, NewKey};
 use crate::api::{created, problem};

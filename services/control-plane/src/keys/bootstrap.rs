@@ -25,7 +25,16 @@ impl Operations {
         if platform.keys.iter().any(|stored| opens(&stored.key)) {
             return Ok(None);
         }
-        let (token, stored) = self.mint(NAME.to_owned(), Scope::PlatformAdmin, None, None);
+        self.make_admin_key(NAME, keep).await.map(Some)
+    }
+
+    /// See [`crate::ControlPlane::replace_lost_key`].
+    pub(crate) async fn make_admin_key(
+        &self,
+        name: &str,
+        keep: impl FnOnce(&ApiToken) -> anyhow::Result<()>,
+    ) -> anyhow::Result<ApiToken> {
+        let (token, stored) = self.mint(name.to_owned(), Scope::PlatformAdmin, None, None);
         keep(&token)?;
         let this = self.clone();
         self.uninterrupted(async move {
@@ -33,6 +42,6 @@ impl Operations {
             written.map_err(crate::error::Error::storage("create the first key"))
         })
         .await?;
-        Ok(Some(token))
+        Ok(token)
     }
 }

@@ -7,7 +7,7 @@ use crypto::ApiToken;
 use domain::{Action, ApiKey, KeyId, KeyState, Principal, Scope, Tenant, TenantId, authorize};
 use serde::{Deserialize, Serialize};
 use storage::{Constraint, StorageError};
-use time::OffsetDateTime;
+use time::{OffsetDateTime, UtcOffset};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -103,12 +103,18 @@ impl Operations {
         let now = self.now();
         let mut violations = Violations::default();
         violations.name("name", &input.name);
-        if input.expires_at.is_some_and(|expiry| expiry <= now) {
-            violations.add("expires_at", "must be in the future");
-        }
+        let expires_at = input.expires_at.and_then(|expiry| {
+            let kept = as_kept(expiry);
+            match kept {
+                Some(kept) if kept > now => {}
+                Some(_) => violations.add("expires_at", "must be in the future"),
+                None => violations.add("expires_at", "must be in the year 9999 at the latest"),
+            }
+            kept
+        });
         violations.finish()?;
 
-        let (token, stored) = self.mint(input.name, scope, tenant.as_ref(), input.expires_at);
+        let (token, stored) = self.mint(input.name, scope, tenant.as_ref(), expires_at);
         let key = view(
             &stored.key,
             tenant.as_ref().map(|t| t.slug.to_string()),
@@ -191,8 +197,7 @@ impl Operations {
             tenant: tenant.map(|tenant| tenant.id),
             state: KeyState::Active,
             created_at: self.now(),
-            // As storage keeps it.
-            expires_at: expires_at.map(|t| t.replace_microsecond(t.microsecond()).unwrap_or(t)),
+            expires_at,
             last_used_at: None,
         };
         let hash = self.hasher().hash(token.secret());
@@ -355,6 +360,14 @@ impl Operations {
             .map_err(Error::storage("find a tenant"))?
             .ok_or(Error::NotFound(Resource::Tenant))
     }
+}
+
+/// A time as storage keeps it, in UTC and whole microseconds; `None` when it is no such time.
+fn as_kept(time: OffsetDateTime) -> Option<OffsetDateTime> {
+    let time = time.checked_to_offset(UtcOffset::UTC)?;
+    let year_is_written = (0..=9999).contains(&time.year());
+    let cut = time.replace_microsecond(time.microsecond()).ok()?;
+    year_is_written.then_some(cut)
 }
 
 /// Managing what is the caller's own: its tenant, or the platform.

@@ -1,11 +1,11 @@
 //! REST: tenants.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
-use web::{Json, PageQuery, Problem};
+use web::{Json, PageQuery, Path, Problem};
 
 use super::{Expected, NewTenant, TenantPatch, TenantView};
 use crate::api::{created, problem, tagged};

@@ -252,7 +252,7 @@ impl Operations {
                 Err(error) => return Err(Error::storage("delete a tenant")(error)),
             };
             this.tenant_changed(&tenant, revision);
-            this.release(tenant.id, connectors).await;
+            this.forget(tenant.id, &connectors).await;
             Ok(())
         })
         .await
@@ -297,7 +297,7 @@ impl Operations {
         let revision = revision.map_err(Error::storage("save a tenant"))?;
         self.tenant_changed(&after, revision);
         if before.state == TenantState::Active && after.state == TenantState::Inactive {
-            self.release(after.id, self.connector_ids(after.id).await?)
+            self.release(after.id, &self.connector_ids(after.id).await?)
                 .await;
         }
         Ok(TenantView::from(&after))

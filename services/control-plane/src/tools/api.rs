@@ -1,10 +1,10 @@
 //! REST: the tools of a connector.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use web::{Json, PageQuery, Problem};
+use web::{Json, PageQuery, Path, Problem};
 
 use super::{ToolChange, ToolView};
 use crate::api::{problem, tagged};
@@ -72,6 +72,7 @@ pub(crate) fn routes(table: Table) -> Table {
             )
             .answers_tagged::<ConnectorView>(200)
             .problem(409, "connector-disabled")
+            .problem(409, "tenant-inactive")
             .problem(502, "upstream-failed"),
         )
 }

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use axum::body::Body;
+use http::Request;
 use serde_json::{Value, json};
 
 use crate::harness::Plane;
@@ -109,6 +111,38 @@ async fn unknown_addresses_and_methods_are_problems_too() {
     let put = plane.ask("PUT", "/tenants", json!({})).await;
     put.expect_problem(405, "method-not-allowed");
     assert_eq!(put.header("allow"), Some("POST,GET,HEAD"));
+    for open in [
+        "/api/v1/openapi.json",
+        "/docs",
+        "/docs/",
+        "/docs/index.html",
+    ] {
+        let put = Request::put(open).body(Body::empty()).unwrap();
+        let put = plane.send(put).await;
+        put.expect_problem(405, "method-not-allowed");
+        assert_eq!(put.header("allow"), Some("GET,HEAD"), "{open}");
+    }
+}
+
+#[tokio::test]
+async fn a_path_that_decodes_to_no_text_is_a_problem_too_after_the_key() {
+    let plane = Plane::new().await;
+    for (path, field) in [
+        ("/tenants/%ff", "tenant"),
+        ("/tenants/acme/connectors/%ff", "connector"),
+        ("/keys/%ff", "id"),
+    ] {
+        let refused = plane.get(path).await;
+        refused.expect_problem(400, "invalid-request");
+        assert_eq!(refused.fields(), [field]);
+        let keyless = plane.ask_with(&[], "GET", path, Value::Null).await;
+        keyless.expect_problem(401, "unauthenticated");
+    }
+    let file = Request::get("/docs/%ff").body(Body::empty()).unwrap();
+    plane
+        .send(file)
+        .await
+        .expect_problem(400, "invalid-request");
 }
 
 #[tokio::test]

@@ -81,7 +81,8 @@ async fn a_connector_lives_from_creation_to_deletion() {
             .ask("DELETE", &format!("{ALL}/up"), Value::Null)
             .await
             .expect(204);
-        assert_eq!(plane.workers.take_released(), 1);
+        let workers = &plane.workers;
+        assert_eq!((workers.take_released(), workers.take_forgotten()), (0, 1));
         plane
             .get(&format!("{ALL}/up"))
             .await
@@ -190,6 +191,21 @@ async fn each_wrong_field_of_a_connector_is_named() {
             connector("fake", json!({"base_url": "ftp://x"}), json!({})),
             "config.base_url",
         ),
+        (
+            connector("fake", json!({"base_url": "https://x/?token=t"}), json!({})),
+            "config.base_url",
+        ),
+        (
+            connector(
+                "remote_mcp",
+                url.clone(),
+                json!({"headers": {"X-Key": "a", "x-key": "b"}}),
+            ),
+            "secrets.headers",
+        ),
+        (connector("fake", json!([]), json!({})), "config"),
+        (connector("fake", json!({}), json!([])), "secrets"),
+        (json!({"slug": "x"}), "type"),
         (
             connector("fake", json!({"token": "t"}), json!({})),
             "config.token",

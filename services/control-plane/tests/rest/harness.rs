@@ -268,6 +268,8 @@ pub(crate) struct FakeWorkers {
     /// How often each connector's tools were asked for.
     pub(crate) asked: Mutex<HashMap<ConnectorId, u32>>,
     pub(crate) released: Mutex<Vec<ConnectorId>>,
+    /// Those that were released for good.
+    pub(crate) forgotten: Mutex<Vec<ConnectorId>>,
     pub(crate) stderr: Mutex<Vec<StderrLine>>,
     /// A permit is needed for each answer to a listing.
     pub(crate) gate: Semaphore,
@@ -279,6 +281,7 @@ impl Default for FakeWorkers {
             listed: Mutex::new(Ok(vec![tool("echo"), tool("add")])),
             asked: Mutex::default(),
             released: Mutex::default(),
+            forgotten: Mutex::default(),
             stderr: Mutex::default(),
             gate: Semaphore::new(1_000),
         }
@@ -293,6 +296,11 @@ impl FakeWorkers {
     /// What was released since the last time.
     pub(crate) fn take_released(&self) -> usize {
         std::mem::take(&mut *self.released.lock().unwrap()).len()
+    }
+
+    /// What was forgotten since the last time.
+    pub(crate) fn take_forgotten(&self) -> usize {
+        std::mem::take(&mut *self.forgotten.lock().unwrap()).len()
     }
 
     pub(crate) fn times_asked(&self) -> u32 {
@@ -332,6 +340,11 @@ impl Workers for FakeWorkers {
 
     fn release(&self, _: TenantId, connector: ConnectorId) -> BoxFuture<'_, ()> {
         self.released.lock().unwrap().push(connector);
+        Box::pin(async {})
+    }
+
+    fn forget(&self, _: TenantId, connector: ConnectorId) -> BoxFuture<'_, ()> {
+        self.forgotten.lock().unwrap().push(connector);
         Box::pin(async {})
     }
 }

@@ -130,6 +130,14 @@ async fn each_wrong_field_of_a_new_key_is_named() {
             "expires_at",
         ),
         (
+            json!({"name": "k", "scope": "platform_admin", "expires_at": "9999-12-31T23:59:59-01:00"}),
+            "expires_at",
+        ),
+        (
+            json!({"name": "k", "scope": "platform_admin", "expires_at": 7}),
+            "expires_at",
+        ),
+        (
             json!({"name": "k", "scope": "platform_admin", "expires_at": "soon"}),
             "expires_at",
         ),
@@ -141,7 +149,22 @@ async fn each_wrong_field_of_a_new_key_is_named() {
         let refused = plane.ask("POST", "/keys", body.clone()).await;
         refused.expect_problem(400, "invalid-request");
         assert_eq!(refused.fields(), [field], "{body}: {}", refused.text);
+        assert!(!refused.text.contains("OffsetDateTime"), "{}", refused.text);
     }
+}
+
+#[tokio::test]
+async fn an_expiry_is_answered_as_it_is_kept() {
+    let plane = Plane::new().await;
+    let body = json!({
+        "name": "k", "scope": "platform_admin",
+        "expires_at": "2026-06-01T02:00:00.123456789+02:00",
+    });
+    let created = plane.ask("POST", "/keys", body).await.expect(201);
+    assert_eq!(created["expires_at"], "2026-06-01T00:00:00.123456Z");
+    let path = format!("/keys/{}", created["id"].as_str().unwrap());
+    let read = plane.get(&path).await.expect(200);
+    assert_eq!(read["expires_at"], created["expires_at"]);
 }
 
 #[tokio::test]

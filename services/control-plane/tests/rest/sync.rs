@@ -51,6 +51,18 @@ async fn creation_with_wait_answers_after_the_first_reading_either_way() {
 }
 
 #[tokio::test]
+async fn creation_with_wait_waits_for_the_reading_that_it_began_and_begins_no_other() {
+    let plane = Plane::new().await;
+    plane.tenant("acme").await;
+    plane.workers.lists(Err(failure("exit code 0")));
+    for n in 1..=20 {
+        let connector = plane.remote("acme", &format!("up{n}")).await;
+        assert_eq!(connector["sync"]["error"], "exit code 0");
+        assert_eq!(plane.workers.times_asked(), n);
+    }
+}
+
+#[tokio::test]
 async fn a_tool_named_twice_counts_once_and_too_many_are_cut() {
     let plane = Plane::new().await;
     plane.tenant("acme").await;
@@ -123,4 +135,21 @@ async fn disabled_connectors_are_not_read() {
         .expect(200);
     plane.ask("POST", SYNC, Value::Null).await.expect(200);
     assert!(plane.workers.times_asked() >= 1);
+}
+
+#[tokio::test]
+async fn connectors_of_a_deactivated_tenant_are_not_read() {
+    let plane = Plane::new().await;
+    plane.tenant("acme").await;
+    plane.remote("acme", "up").await;
+    let asked = plane.workers.times_asked();
+    plane
+        .ask("POST", "/tenants/acme/deactivate", Value::Null)
+        .await
+        .expect(200);
+    plane
+        .ask("POST", SYNC, Value::Null)
+        .await
+        .expect_problem(409, "tenant-inactive");
+    assert_eq!(plane.workers.times_asked(), asked);
 }

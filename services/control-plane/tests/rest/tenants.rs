@@ -73,9 +73,11 @@ async fn each_wrong_field_of_a_new_tenant_is_named() {
             json!({"slug": "acme", "name": "x", "colour": 1}),
             vec!["colour"],
         ),
-        (json!({"slug": "acme"}), vec![""]),
+        (json!({"slug": "acme"}), vec!["name"]),
         (json!({"slug": 7, "name": "x"}), vec!["slug"]),
         (json!([]), vec![""]),
+        // Not even with all its fields in the order that they are declared in.
+        (json!(["acme", "Acme", "", ""]), vec![""]),
     ] {
         let refused = plane.ask("POST", "/tenants", body.clone()).await;
         refused.expect_problem(400, "invalid-request");
@@ -91,6 +93,9 @@ async fn each_wrong_field_of_a_new_tenant_is_named() {
         .await;
     nameless.expect_problem(400, "invalid-request");
     assert_eq!(nameless.fields(), ["name"]);
+    let array = plane.ask("PATCH", "/tenants/acme", json!([])).await;
+    array.expect_problem(400, "invalid-request");
+    assert_eq!(array.body["detail"], "the body must be an object");
 }
 
 #[tokio::test]
@@ -261,6 +266,6 @@ async fn nothing_of_an_inactive_tenant_can_be_used_until_it_is_active_again() {
         .ask("DELETE", "/tenants/acme", Value::Null)
         .await
         .expect(204);
-    assert_eq!(plane.workers.take_released(), 1);
+    assert_eq!(plane.workers.take_forgotten(), 1);
     assert!(matches!(lease().await, Err(LeaseError::Gone)));
 }

@@ -122,4 +122,13 @@ async fn unknown_tools_and_odd_changes_are_refused() {
             .await;
         refused.expect_problem(400, "invalid-request");
     }
+    let updates = json!({"updates": [["echo", false]]});
+    let refused = plane
+        .ask("POST", &format!("{TOOLS}/bulk-update"), updates)
+        .await;
+    refused.expect_problem(400, "invalid-request");
+    assert_eq!(
+        refused.body["errors"],
+        json!([{"field": "updates[0]", "rule": "must be an object"}])
+    );
 }
