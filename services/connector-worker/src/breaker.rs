@@ -1,4 +1,4 @@
-//! The circuit breaker: an upstream that cannot be reached is left alone for a while, so that
+//! The circuit breaker: an upstream that cannot be reached or does not answer is left alone for a while, so that
 //! calls to it fail at once and with words, not after a timeout each.
 
 use std::sync::{Mutex, MutexGuard};
@@ -15,7 +15,7 @@ use crate::failure::unsent;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BreakerConfig {
-    /// Failures to connect, one after the other, that open it.
+    /// Failures to connect or to answer in time, one after the other, that open it.
     pub failures: u32,
     /// How long it stays open the first time; doubled each time the trial fails.
     #[serde(with = "runtime::seconds")]
@@ -175,15 +175,13 @@ impl Admission<'_> {
         self.breaker.succeeded();
     }
 
-    /// Any failure but that to connect shows that the upstream is there.
+    /// An upstream that cannot be reached, or does not answer in time, has failed; any other
+    /// failure shows that it is there.
     pub(crate) fn failed(mut self, failure: &Failure) {
         self.is_trial = false;
-        let unconnected = failure.effect == Effect::None
-            && matches!(
-                failure.kind,
-                FailureKind::Unreachable | FailureKind::Timeout
-            );
-        if unconnected {
+        let unreachable =
+            failure.kind == FailureKind::Unreachable && failure.effect == Effect::None;
+        if unreachable || failure.kind == FailureKind::Timeout {
             self.breaker.failed(&failure.message);
         } else {
             self.breaker.succeeded();
@@ -208,7 +206,7 @@ impl Drop for Admission<'_> {
 }
 
 fn refusal(last: &Opening, left: Duration) -> Failure {
-    let why = &last.why;
+    let why = last.why.trim_end_matches('.');
     let message = if left.is_zero() {
         format!("{why}; it is being tried again right now")
     } else {
@@ -245,7 +243,7 @@ mod tests {
         (0..3).for_each(|_| fail(&breaker));
         assert_eq!(
             refused(&breaker).unwrap(),
-            "down; it will be tried again in 5 s"
+            "down; it will be tried again in 5 s."
         );
         assert_eq!(gauge.get(), 1);
 
@@ -254,7 +252,7 @@ mod tests {
             let trial = breaker.admit().unwrap();
             assert_eq!(
                 refused(&breaker).unwrap(),
-                "down; it is being tried again right now"
+                "down; it is being tried again right now."
             );
             trial.failed(&unsent(FailureKind::Timeout, "down"));
             assert!(refused(&breaker).is_some());

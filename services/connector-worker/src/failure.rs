@@ -7,7 +7,7 @@ use fabric::{Effect, Failure, FailureKind};
 pub(crate) fn unsent(kind: FailureKind, message: impl Into<String>) -> Failure {
     Failure {
         kind,
-        message: message.into(),
+        message: sentence(message.into()),
         effect: Effect::None,
     }
 }
@@ -16,9 +16,17 @@ pub(crate) fn unsent(kind: FailureKind, message: impl Into<String>) -> Failure {
 pub(crate) fn sent(kind: FailureKind, message: impl Into<String>) -> Failure {
     Failure {
         kind,
-        message: message.into(),
+        message: sentence(message.into()),
         effect: Effect::Possible,
     }
+}
+
+/// Messages are shown beside other sentences.
+fn sentence(mut message: String) -> String {
+    if !message.ends_with(['.', '!', '?']) {
+        message.push('.');
+    }
+    message
 }
 
 /// What an outbound HTTP error means for a call. Egress errors name the host and nothing else, so

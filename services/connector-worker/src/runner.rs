@@ -1,6 +1,7 @@
 //! One version of a connector, by its kind: where a call goes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use arc_swap::ArcSwapOption;
 use domain::{Connector, ConnectorId, ConnectorKind, TenantId, ToolDefinition};
@@ -10,10 +11,10 @@ use runtime::Tasks;
 use secrecy::ExposeSecret;
 
 use crate::breaker::{Breaker, BreakerConfig};
-use crate::failure::unsent;
+use crate::failure::{sent, unsent};
 use crate::hosted::{HostedServers, Spec};
 use crate::metrics::{Kind, WorkerMetrics};
-use crate::native::Engine;
+use crate::native::{Engine, redact};
 use crate::upstream::{HttpTransport, Peer, ToolCall, UpstreamConfig};
 
 /// What runners are made with; the same for all of them.
@@ -57,6 +58,10 @@ pub(crate) struct HostedRunner {
     peer: ArcSwapOption<Peer>,
     upstream: Arc<UpstreamConfig>,
     tasks: Tasks,
+    /// Calls in a row that ran out of time.
+    timeouts: AtomicU32,
+    /// How many of them show that the process hangs.
+    hung_after: u32,
 }
 
 impl Runner {
@@ -111,6 +116,8 @@ impl Runner {
                     peer: ArcSwapOption::empty(),
                     upstream: parts.upstream.clone(),
                     tasks: parts.tasks.clone(),
+                    timeouts: AtomicU32::new(0),
+                    hung_after: parts.breaker.failures,
                 })))
             }
         }
@@ -132,19 +139,23 @@ impl Runner {
     ) -> Outcome {
         match self {
             Self::Native(native) => {
-                let work = native.engine.call(
+                // Boxed, as is the hosted one below: its future is large, and room for it would be
+                // made in every call of whatever kind.
+                let work = Box::pin(native.engine.call(
                     &native.lease,
                     call.name,
                     call.arguments,
                     deadline.remaining(),
-                );
-                guarded(&native.breaker, work).await
+                ));
+                let outcome = guarded(&native.breaker, work, deadline).await;
+                let secrets = native.lease.secrets.expose_secret();
+                redact(outcome, secrets.0.token.as_deref())
             }
             Self::Remote(remote) => {
                 let work = remote.peer.call_tool(call, events, deadline);
-                guarded(&remote.breaker, work).await
+                guarded(&remote.breaker, work, deadline).await
             }
-            Self::Hosted(hosted) => match hosted.call(call, events, deadline).await {
+            Self::Hosted(hosted) => match Box::pin(hosted.call(call, events, deadline)).await {
                 // It ended, for want of calls say, before it got this one: the next one gets it.
                 Outcome::Failed(Failure {
                     kind: FailureKind::Died,
@@ -178,15 +189,31 @@ impl Runner {
     }
 }
 
-/// Does `work` if the breaker lets it, and tells the breaker how it ended.
-async fn guarded(breaker: &Breaker, work: impl Future<Output = Outcome>) -> Outcome {
+/// Does `work` if the breaker lets it, and tells the breaker how it ended. The deadline is kept
+/// here, so that the breaker hears of it too.
+async fn guarded(
+    breaker: &Breaker,
+    work: impl Future<Output = Outcome>,
+    deadline: Deadline,
+) -> Outcome {
     let admission = match breaker.admit() {
         Ok(admission) => admission,
         Err(failure) => return Outcome::Failed(failure),
     };
-    let outcome = work.await;
+    let outcome = in_time(work, deadline).await;
     admission.ended(&outcome);
     outcome
+}
+
+/// Does `work` until the deadline, and says so when that comes first.
+async fn in_time(work: impl Future<Output = Outcome>, deadline: Deadline) -> Outcome {
+    match tokio::time::timeout_at(deadline.instant(), work).await {
+        Ok(outcome) => outcome,
+        Err(_) => Outcome::Failed(sent(
+            FailureKind::Timeout,
+            "the tool did not answer in time",
+        )),
+    }
 }
 
 impl NativeRunner {
@@ -219,10 +246,27 @@ impl HostedRunner {
         events: Option<&Events>,
         deadline: Deadline,
     ) -> Outcome {
-        match self.peer(deadline).await {
-            Ok(peer) => peer.call_tool(call, events, deadline).await,
-            Err(failure) => Outcome::Failed(failure),
+        let work = async {
+            match self.peer(deadline).await {
+                Ok(peer) => peer.call_tool(call, events, deadline).await,
+                Err(failure) => Outcome::Failed(failure),
+            }
+        };
+        let outcome = in_time(work, deadline).await;
+        let timed_out = matches!(
+            &outcome,
+            Outcome::Failed(Failure {
+                kind: FailureKind::Timeout,
+                ..
+            })
+        );
+        if !timed_out {
+            self.timeouts.store(0, Ordering::Relaxed);
+        } else if self.timeouts.fetch_add(1, Ordering::Relaxed) + 1 >= self.hung_after {
+            self.timeouts.store(0, Ordering::Relaxed);
+            self.servers.give_up(self.tenant, self.connector);
         }
+        outcome
     }
 
     /// The server, started when it does not run.

@@ -264,4 +264,11 @@ impl Workers for Worker {
             self.hosted.release(tenant, connector).await;
         })
     }
+
+    fn forget(&self, tenant: TenantId, connector: ConnectorId) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            self.places.drop_all_of((tenant, connector));
+            self.hosted.forget(tenant, connector).await;
+        })
+    }
 }

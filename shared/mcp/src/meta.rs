@@ -21,8 +21,14 @@ pub mod keys {
 
     /// What belongs to one hop and never travels on; baggage because a client's own systems may
     /// have put there what is not meant for an upstream of somebody else.
-    pub const PER_HOP: [&str; 6] =
-        [PROTOCOL_VERSION, CLIENT_INFO, CLIENT_CAPABILITIES, LOG_LEVEL, PROGRESS_TOKEN, BAGGAGE];
+    pub const PER_HOP: [&str; 6] = [
+        PROTOCOL_VERSION,
+        CLIENT_INFO,
+        CLIENT_CAPABILITIES,
+        LOG_LEVEL,
+        PROGRESS_TOKEN,
+        BAGGAGE,
+    ];
 }
 
 /// `params` of a request, as far as routing needs it. Unknown members are not looked at.

@@ -57,7 +57,12 @@ impl Calls {
         let (answer, response) = oneshot::channel();
         let mut state = self.state();
         if let Some(end) = &state.end {
-            return Err(unsent(FailureKind::Died, end.message()));
+            let kind = match end {
+                // What somebody wanted to end is not to be started again by a call of before.
+                End::Released | End::WorkerEnds => FailureKind::Unreachable,
+                _ => FailureKind::Died,
+            };
+            return Err(unsent(kind, end.message()));
         }
         state.used = Instant::now();
         if state

@@ -29,6 +29,8 @@ pub(super) enum End {
     Silent(u64),
     /// It did not read its input.
     Deaf,
+    /// It let call after call run out of time.
+    Hung,
     /// It closed its output, or a line had no end.
     Unreadable,
 }
@@ -55,6 +57,7 @@ impl End {
             Self::WorkerEnds => "worker_ends",
             Self::Silent(_) => "silent",
             Self::Deaf => "deaf",
+            Self::Hung => "hung",
             Self::Unreadable => "unreadable",
         }
     }
@@ -101,6 +104,7 @@ impl fmt::Display for End {
                 )
             }
             Self::Deaf => f.write_str("was stopped because it did not read its input"),
+            Self::Hung => f.write_str("was stopped because it answered no call in time"),
             Self::Unreadable => f.write_str("was stopped because its output could not be read"),
         }
     }

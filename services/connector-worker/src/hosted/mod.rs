@@ -18,6 +18,7 @@ mod calls;
 mod config;
 mod end;
 mod environment;
+mod folders;
 pub mod guard;
 mod id_scan;
 mod lines;

@@ -57,6 +57,8 @@ pub(crate) struct HostedProcess {
     input: mpsc::Sender<Bytes>,
     /// The server's own process id; 0 until the guard has told it.
     pub(super) pid: AtomicU32,
+    /// How long it may take to its first message.
+    start_timeout: Duration,
     /// Whether it ever sent a message.
     pub(super) answered: watch::Sender<bool>,
     /// Why it is to end. The first reason stays.
@@ -101,11 +103,14 @@ impl HostedProcess {
             return Err(std::io::Error::other("a piped stream is missing"));
         };
 
+        let program = start.command.first().map_or("", String::as_str);
+        let start_timeout = config.start_timeout_of(program);
         let (input, messages) = mpsc::channel(INPUT_QUEUE);
         let process = Arc::new(Self {
             calls: Calls::new(),
             input,
             pid: AtomicU32::new(0),
+            start_timeout,
             answered: watch::Sender::new(false),
             stop: watch::Sender::new(None),
             gone: watch::Sender::new(false),
@@ -124,9 +129,8 @@ impl HostedProcess {
             reports_to,
         ));
         tasks.joinable(pipes.write_stdin(stdin, messages));
-        let program = start.command.first().map_or("", String::as_str);
         let supervisor = supervise::Supervisor {
-            start_timeout: config.start_timeout_of(program),
+            start_timeout,
             program: program.to_owned(),
             process: process.clone(),
             around: around.clone(),
@@ -195,6 +199,10 @@ impl HostedProcess {
 impl Transport for HostedProcess {
     fn wire(&self) -> Wire {
         Wire::Lines
+    }
+
+    fn start_timeout(&self) -> Duration {
+        self.start_timeout
     }
 
     fn request(&self, request: Outgoing) -> BoxFuture<'_, Result<Box<dyn Exchange>, Rejected>> {

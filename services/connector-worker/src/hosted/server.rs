@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::backoff::Backoff;
 use super::end::End;
 use super::environment::Inherited;
+use super::folders;
 use super::process::{HostedProcess, OnEnd, Start, Surroundings};
 use super::ring::Ring;
 use crate::failure::unsent;
@@ -233,8 +234,26 @@ impl Server {
         }
     }
 
+    /// Ends a process that answers no calls; the next one is started after the back-off.
+    pub(super) fn give_up(&self) {
+        let current = self.facts().current.clone();
+        if let Some(process) = current {
+            process.stop(&End::Hung);
+        }
+    }
+
     /// Ends the process and forgets the back-off. Resolves when nothing is left.
     pub(super) async fn release(&self) {
+        self.release_and(std::future::ready(())).await;
+    }
+
+    /// As [`release`](Self::release), and removes the private folders before another process can
+    /// be started.
+    pub(super) async fn forget(&self) {
+        self.release_and(folders::remove(self.folder.clone())).await;
+    }
+
+    async fn release_and(&self, then: impl Future<Output = ()>) {
         // Stopped before the gate, which a start that waits for this very process may hold.
         let current = self.facts().current.clone();
         if let Some(process) = current {
@@ -243,6 +262,7 @@ impl Server {
         let _gate = self.gate.lock().await;
         self.end_current(&End::Released).await;
         self.facts().backoff = Backoff::default();
+        then.await;
     }
 
     /// Since when nobody has called the process; `None` when none runs, or a call waits.

@@ -117,11 +117,30 @@ impl HostedServers {
             .unwrap_or_default()
     }
 
+    /// Ends the connector's process because it answers no calls.
+    pub(crate) fn give_up(&self, tenant: TenantId, connector: ConnectorId) {
+        if let Some(server) = self.find(tenant, connector) {
+            server.give_up();
+        }
+    }
+
     /// Ends the connector's process, and resolves when nothing of it is left. What it said stays
     /// readable. The next call starts it again, without back-off.
     pub(crate) async fn release(&self, tenant: TenantId, connector: ConnectorId) {
         if let Some(server) = self.find(tenant, connector) {
             server.release().await;
+        }
+    }
+
+    /// As [`release`](Self::release), and removes the connector's private folders and what its
+    /// server said.
+    pub(crate) async fn forget(&self, tenant: TenantId, connector: ConnectorId) {
+        let server = self.server(tenant, connector);
+        server.forget().await;
+        let mut servers = self.lock();
+        let is_it = |known: &Arc<Server>| Arc::ptr_eq(known, &server) && server.is_at_rest();
+        if servers.get(&(tenant, connector)).is_some_and(is_it) {
+            servers.remove(&(tenant, connector));
         }
     }
 

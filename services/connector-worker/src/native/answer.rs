@@ -5,13 +5,14 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use catalog::closed::{Compare, Truncate};
 use catalog::{Answer, Base64Alphabet, Response, Target};
-use fabric::{Effect, Failure, FailureKind, Outcome};
+use fabric::{Failure, FailureKind, Outcome};
 use serde_json::{Map, Value, json};
 
 use super::arguments::Arguments;
 use super::call::Call;
 use super::encode;
 use super::exchange::Answered;
+use crate::failure::sent;
 
 /// A result in the making.
 #[derive(Debug)]
@@ -83,12 +84,7 @@ impl Call<'_> {
         };
         let (name, status) = (&self.connector.display_name, answered.status.as_u16());
         let message = format!("{name} answered {what} (status {status})");
-        let failure = Failure {
-            kind: FailureKind::Garbage,
-            message,
-            effect: Effect::Possible,
-        };
-        self.with_effect(failure, true)
+        self.with_effect(sent(FailureKind::Garbage, message), true)
     }
 
     /// The result of a successful answer with this JSON, without what concerns pages.

@@ -15,6 +15,7 @@ mod exchange;
 mod hooks;
 mod limits;
 mod pages;
+mod redact;
 mod refusal;
 mod request;
 mod retry;
@@ -34,6 +35,7 @@ use runtime::{Clock, SystemClock};
 use crate::failure::unsent;
 use call::Call;
 pub use limits::EngineLimits;
+pub(crate) use redact::redact;
 use turns::Turns;
 
 /// JSON-RPC "invalid params", which MCP answers for an unknown tool.

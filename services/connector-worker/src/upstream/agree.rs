@@ -10,13 +10,12 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use mcp::{ProtocolVersion, codes, header};
 use runtime::Tasks;
 use serde::Deserialize;
-use tokio::time::Instant;
 
 use super::answer::{Answer, Reader, garbage};
-use super::peer::{Peer, Refused};
+use super::peer::{Link, Refused};
 use super::rejected::{Refusal, is_modern_code};
 use super::{Outgoing, Rejected, Transport, Wire, message};
-use crate::failure::unsent;
+use crate::failure::sent;
 
 /// How long the end of a session may take to tell.
 const END_WITHIN: Duration = Duration::from_secs(5);
@@ -88,14 +87,6 @@ impl Drop for Agreed {
     }
 }
 
-/// What past attempts to agree have shown.
-#[derive(Default)]
-pub(super) struct Agreement {
-    /// The era that worked the last time; tried first.
-    hint: Option<Era>,
-    failed: Option<(Instant, Failure)>,
-}
-
 /// What the answer to `server/discover` says of a server.
 enum Probe {
     Modern,
@@ -104,61 +95,13 @@ enum Probe {
     Unclear,
 }
 
-impl Peer {
-    /// What holds with the server, agreed on first where nothing does. Callers that come while
-    /// this is under way wait for it and share its failure.
-    pub(super) async fn agreed(&self, deadline: Deadline) -> Result<Arc<Agreed>, Failure> {
-        if let Some(agreed) = self.agreed.load_full() {
-            return Ok(agreed);
-        }
-        // Boxed, because it is large and rare.
-        Box::pin(self.agree_once(deadline)).await
-    }
-
-    async fn agree_once(&self, deadline: Deadline) -> Result<Arc<Agreed>, Failure> {
-        let asked = Instant::now();
-        let locked = tokio::time::timeout_at(deadline.instant(), self.agreement.lock()).await;
-        let mut agreement = locked.map_err(|_| {
-            unsent(
-                FailureKind::Timeout,
-                "the MCP server did not finish its handshake in time",
-            )
-        })?;
-        if let Some(agreed) = self.agreed.load_full() {
-            return Ok(agreed);
-        }
-        if let Some((at, failure)) = &agreement.failed
-            && *at >= asked
-        {
-            return Err(failure.clone());
-        }
-        match self.agree(agreement.hint, deadline).await {
-            Ok(agreed) => {
-                *agreement = Agreement {
-                    hint: Some(agreed.era),
-                    failed: None,
-                };
-                let agreed = Arc::new(agreed);
-                self.agreed.store(Some(agreed.clone()));
-                Ok(agreed)
-            }
-            Err(failure) => {
-                // Whatever was sent, it was not the call.
-                let failure = Failure {
-                    effect: Effect::None,
-                    ..failure
-                };
-                agreement.hint = None;
-                // A deadline is one caller's own.
-                if failure.kind != FailureKind::Timeout {
-                    agreement.failed = Some((Instant::now(), failure.clone()));
-                }
-                Err(failure)
-            }
-        }
-    }
-
-    async fn agree(&self, hint: Option<Era>, deadline: Deadline) -> Result<Agreed, Failure> {
+impl Link {
+    /// Finds out what the server speaks, `hint` tried first, and agrees with it.
+    pub(super) async fn agree(
+        &self,
+        hint: Option<Era>,
+        deadline: Deadline,
+    ) -> Result<Agreed, Failure> {
         if hint == Some(Era::Legacy) {
             match self.initialize(deadline).await {
                 Err(Refused::Status(_)) => {} // it may have changed: ask from the start
@@ -211,7 +154,7 @@ impl Peer {
         if self.transport.wire() == Wire::Http {
             headers.insert(METHOD, HeaderValue::from_static("server/discover"));
         }
-        let probing = deadline.within(self.config.probe_timeout);
+        let probing = deadline.within(self.probe_timeout);
         match self
             .handshake(id, message::discover(id), headers, probing)
             .await
@@ -326,7 +269,7 @@ impl Peer {
         // A pipe knows no deadline of its own.
         match tokio::time::timeout_at(deadline.instant(), work).await {
             Ok(ended) => ended,
-            Err(_) => Err(Refused::Failed(crate::failure::sent(
+            Err(_) => Err(Refused::Failed(sent(
                 FailureKind::Timeout,
                 "the MCP server did not answer the handshake in time",
             ))),

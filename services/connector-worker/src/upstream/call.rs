@@ -64,7 +64,7 @@ impl Peer {
             ended => ended,
         };
         match ended {
-            Ok((Era::Legacy, result)) => Outcome::Result(result),
+            Ok((Era::Legacy, result)) => legacy_outcome(&result),
             Ok((Era::Modern, result)) => modern_outcome(result),
             Err(Trouble::Error(error)) if error.code == codes::HEADER_MISMATCH => {
                 Outcome::Failed(unsent(
@@ -97,11 +97,11 @@ impl Peer {
             Err(Refused::Status(refusal)) => refusal,
             Err(Refused::Failed(failure)) => return Err(failure.into()),
         };
-        let forgotten = match standing(&agreed, &refusal, self.transport.wire()) {
+        let forgotten = match standing(&agreed, &refusal, self.wire()) {
             Standing::Known => false,
             Standing::Forgotten => true,
             // Boxed, because it is large and rare.
-            Standing::Doubtful => Box::pin(self.is_modern_now(deadline)).await,
+            Standing::Doubtful => Box::pin(self.link.is_modern_now(deadline)).await,
         };
         if !forgotten {
             return Err(trouble_of(refusal));
@@ -125,7 +125,7 @@ impl Peer {
         let id = self.next_id();
         let modern = agreed.era == Era::Modern;
         let mut headers = agreed.headers.clone();
-        if modern && self.transport.wire() == Wire::Http {
+        if modern && self.wire() == Wire::Http {
             headers.insert(METHOD, HeaderValue::from_static("tools/call"));
             insert_text(&mut headers, NAME, call.name);
             if let Some(params) = self.header_params.load().get(call.name) {
@@ -143,7 +143,7 @@ impl Peer {
         let id = self.next_id();
         let modern = agreed.era == Era::Modern;
         let mut headers = agreed.headers.clone();
-        if modern && self.transport.wire() == Wire::Http {
+        if modern && self.wire() == Wire::Http {
             headers.insert(METHOD, HeaderValue::from_static("tools/list"));
         }
         Request {
@@ -193,6 +193,18 @@ fn trouble_of(refusal: Refusal) -> Trouble {
             error: Some(error), ..
         } if !ours_to_tell => Trouble::Error(error),
         refusal => Trouble::Failed(refusal.failure()),
+    }
+}
+
+/// A legacy server's result, without members that mean something in the other era only: a modern
+/// client would take them for ours.
+fn legacy_outcome(result: &Bytes) -> Outcome {
+    match mcp::strip_for_legacy(result) {
+        Ok(result) => Outcome::Result(result),
+        Err(_) => Outcome::Failed(sent(
+            FailureKind::Garbage,
+            "the MCP server answered a result that cannot be read",
+        )),
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) struct CancelOnDrop<'a> {
 
 impl<'a> CancelOnDrop<'a> {
     pub(super) fn new(peer: &'a Peer, agreed: &'a Arc<Agreed>, id: u64) -> Self {
-        let armed = agreed.era == Era::Legacy || peer.transport.wire() == Wire::Lines;
+        let armed = agreed.era == Era::Legacy || peer.wire() == Wire::Lines;
         Self {
             peer,
             agreed,
@@ -56,10 +56,10 @@ impl Drop for CancelOnDrop<'_> {
         let Ok(permit) = self.peer.cancels.clone().try_acquire_owned() else {
             return;
         };
-        let transport: Arc<dyn Transport> = self.peer.transport.clone();
+        let transport: Arc<dyn Transport> = self.peer.link.transport.clone();
         let (body, headers) = (message::cancelled(self.id), self.agreed.headers.clone());
         self.peer
-            .tasks
+            .tasks()
             .disposable("cancel an upstream call", async move {
                 let told = transport
                     .notify(body, headers, Deadline::after(WITHIN))

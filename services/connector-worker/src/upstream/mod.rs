@@ -3,6 +3,7 @@
 //! travels on.
 
 mod agree;
+mod agreement;
 mod answer;
 mod call;
 mod cancel;

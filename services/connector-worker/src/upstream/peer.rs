@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
@@ -11,9 +12,10 @@ use fabric::{Events, Failure};
 use http::HeaderMap;
 use mcp::HeaderParams;
 use runtime::Tasks;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Semaphore;
 
-use super::agree::{Agreed, Agreement, Era};
+use super::agree::{Agreed, Era};
+use super::agreement::Agreement;
 use super::answer::{Answer, Reader};
 use super::cancel::CancelOnDrop;
 use super::rejected::Refusal;
@@ -26,15 +28,27 @@ const CANCELS_AT_ONCE: usize = 32;
 /// One upstream MCP server behind one transport. Shared by all callers: we declare no client
 /// capability, so no answer depends on who asks.
 pub(crate) struct Peer {
-    pub(super) transport: Arc<dyn Transport>,
+    pub(super) link: Arc<Link>,
     pub(super) config: Arc<UpstreamConfig>,
-    pub(super) tasks: Tasks,
-    pub(super) agreed: ArcSwapOption<Agreed>,
-    pub(super) agreement: Mutex<Agreement>,
+    pub(super) agreement: Agreement,
     /// Annotated parameters by tool, of tools that have any; from the last tool list.
     pub(super) header_params: ArcSwap<HashMap<String, HeaderParams>>,
     pub(super) cancels: Arc<Semaphore>,
+}
+
+/// The part of a peer that a handshake needs.
+pub(super) struct Link {
+    pub(super) transport: Arc<dyn Transport>,
+    pub(super) tasks: Tasks,
+    pub(super) probe_timeout: Duration,
+    pub(super) agreed: ArcSwapOption<Agreed>,
     ids: AtomicU64,
+}
+
+impl Link {
+    pub(super) fn next_id(&self) -> u64 {
+        self.ids.fetch_add(1, Ordering::Relaxed)
+    }
 }
 
 /// Why a request got no response.
@@ -56,25 +70,37 @@ impl Peer {
         config: Arc<UpstreamConfig>,
         tasks: Tasks,
     ) -> Self {
-        Self {
+        let link = Link {
             transport,
-            config,
             tasks,
+            probe_timeout: config.probe_timeout,
             agreed: ArcSwapOption::empty(),
-            agreement: Mutex::default(),
+            ids: AtomicU64::new(1),
+        };
+        Self {
+            link: Arc::new(link),
+            config,
+            agreement: Agreement::default(),
             header_params: ArcSwap::default(),
             cancels: Arc::new(Semaphore::new(CANCELS_AT_ONCE)),
-            ids: AtomicU64::new(1),
         }
     }
 
     /// Whether this is the server behind `transport`, in the same life.
     pub(crate) fn is_behind<T: Transport>(&self, transport: &Arc<T>) -> bool {
-        std::ptr::addr_eq(Arc::as_ptr(&self.transport), Arc::as_ptr(transport))
+        std::ptr::addr_eq(Arc::as_ptr(&self.link.transport), Arc::as_ptr(transport))
     }
 
     pub(super) fn next_id(&self) -> u64 {
-        self.ids.fetch_add(1, Ordering::Relaxed)
+        self.link.next_id()
+    }
+
+    pub(super) fn tasks(&self) -> &Tasks {
+        &self.link.tasks
+    }
+
+    pub(super) fn wire(&self) -> Wire {
+        self.link.transport.wire()
     }
 
     /// Sends one request under `agreed` and reads to its response. If this future is dropped, or
@@ -94,7 +120,7 @@ impl Peer {
             headers,
             deadline,
         };
-        let mut exchange = match self.transport.request(outgoing).await {
+        let mut exchange = match self.link.transport.request(outgoing).await {
             Ok(exchange) => exchange,
             Err(Rejected::Failed(failure)) => {
                 cancel.settle(&failure);
@@ -109,11 +135,11 @@ impl Peer {
                 return Err(Refused::Status(Refusal::read(status, &body, retry_after)));
             }
         };
-        let may_ask = agreed.era == Era::Legacy && self.transport.wire() == Wire::Http;
+        let may_ask = agreed.era == Era::Legacy && self.wire() == Wire::Http;
         let reader = Reader {
             id,
             events,
-            replies: may_ask.then_some((&*self.transport, &agreed.headers)),
+            replies: may_ask.then_some((&*self.link.transport, &agreed.headers)),
             deadline,
         };
         match reader.read(&mut *exchange).await {
@@ -132,12 +158,12 @@ impl Peer {
     /// Forgets what was agreed, unless something newer has been agreed meanwhile.
     pub(super) fn forget(&self, agreed: &Arc<Agreed>) {
         agreed.lose();
-        let current = self.agreed.load();
+        let current = self.link.agreed.load();
         if current
             .as_ref()
             .is_some_and(|current| Arc::ptr_eq(current, agreed))
         {
-            self.agreed.compare_and_swap(&*current, None);
+            self.link.agreed.compare_and_swap(&*current, None);
         }
     }
 }

@@ -52,7 +52,7 @@ impl Peer {
             if bytes > config.list_max_bytes {
                 return Err(too_much(&format!("{} bytes", config.list_max_bytes)));
             }
-            let strict = era == Era::Modern && self.transport.wire() == Wire::Http;
+            let strict = era == Era::Modern && self.wire() == Wire::Http;
             let next = list.take(&page, strict)?;
             if list.tools.len() > config.list_max_tools {
                 return Err(too_much(&format!("{} tools", config.list_max_tools)));

@@ -1,6 +1,8 @@
 //! What carries JSON-RPC messages to one MCP server and back. Which revision they follow is the
 //! business of the era logic above, the same for every transport.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use egress::Deadline;
 use fabric::{BoxFuture, Failure};
@@ -59,6 +61,11 @@ pub(crate) trait Transport: Send + Sync {
     /// [`Wire::Lines`].
     fn headers(&self) -> HeaderMap {
         HeaderMap::new()
+    }
+
+    /// How long the server may take until it can answer at all; nothing where it runs already.
+    fn start_timeout(&self) -> Duration {
+        Duration::ZERO
     }
 
     /// Sends a request. Resolves when it is sent, for HTTP when the answer's header is here.

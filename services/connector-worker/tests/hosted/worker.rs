@@ -39,7 +39,7 @@ struct Bench {
     worker: Worker,
     tenant: TenantId,
     connector: ConnectorId,
-    _state: tempfile::TempDir,
+    state: tempfile::TempDir,
 }
 
 impl Bench {
@@ -74,7 +74,7 @@ impl Bench {
             worker,
             tenant,
             connector: id,
-            _state: state,
+            state,
         }
     }
 
@@ -175,8 +175,11 @@ async fn a_server_is_started_by_the_first_question_called_and_gone_when_released
         pid,
         "a new process, a new handshake"
     );
-    worker.close().await;
+    worker.forget(tenant, id).await;
     assert_eq!(processes_with(&marker), [0_u32; 0]);
+    assert_eq!(worker.process(tenant, id).await, None);
+    assert!(!bench.state.path().join(tenant.to_string()).exists());
+    worker.close().await;
 }
 
 #[tokio::test]
@@ -219,7 +222,7 @@ async fn a_server_that_dies_in_mid_call_is_told_from_one_that_cannot_be_started(
         died,
         Failure {
             kind: FailureKind::Died,
-            message: "the hosted server ended with exit code 7".to_owned(),
+            message: "the hosted server ended with exit code 7.".to_owned(),
             effect: Effect::Possible,
         }
     );
@@ -228,7 +231,7 @@ async fn a_server_that_dies_in_mid_call_is_told_from_one_that_cannot_be_started(
         Failure {
             kind: FailureKind::Unreachable,
             message: "the hosted server could not be started: \
-                      there is no program \"turnbuckle-no-such-program\""
+                      there is no program \"turnbuckle-no-such-program\"."
                 .to_owned(),
             effect: Effect::None,
         }

@@ -21,67 +21,67 @@ async fn what_is_no_answer_is_named_by_what_it_is() {
             "garbage",
             Garbage,
             Possible,
-            "the MCP server answered something that is not JSON",
+            "the MCP server answered something that is not JSON.",
         ),
         (
             "html",
             Garbage,
             Possible,
-            "the MCP server answered neither JSON nor an event stream",
+            "the MCP server answered neither JSON nor an event stream.",
         ),
         (
             "nothing",
             Garbage,
             Possible,
-            "the MCP server took the request but sent no answer",
+            "the MCP server took the request but sent no answer.",
         ),
         (
             "list",
             Garbage,
             Possible,
-            "the MCP server answered JSON that is no JSON-RPC message",
+            "the MCP server answered JSON that is no JSON-RPC message.",
         ),
         (
             "deep",
             Garbage,
             Possible,
-            "the MCP server answered JSON that is nested too deeply",
+            "the MCP server answered JSON that is nested too deeply.",
         ),
         (
             "wrong_id",
             Garbage,
             Possible,
-            "the MCP server answered a response to another request",
+            "the MCP server answered a response to another request.",
         ),
         (
             "big",
             TooLarge,
             Possible,
-            "the answer is larger than 10485760 bytes",
+            "the answer is larger than 10485760 bytes.",
         ),
         (
             "die",
             Died,
             Possible,
-            &format!("{host} closed the connection before its answer was complete"),
+            &format!("{host} closed the connection before its answer was complete."),
         ),
         (
             "end_early",
             Died,
             Possible,
-            "the MCP server closed the stream before it answered",
+            "the MCP server closed the stream before it answered.",
         ),
         (
             "unavailable",
             Unreachable,
             Possible,
-            "the MCP server is unavailable (503 Service Unavailable)",
+            "the MCP server is unavailable (503 Service Unavailable).",
         ),
         (
             "limited",
             Busy,
             Untouched,
-            "the MCP server limits our calls: try again in 7 s",
+            "the MCP server limits our calls: try again in 7 s.",
         ),
     ];
     for era in [Era::Legacy, Era::Modern] {
@@ -135,7 +135,7 @@ async fn a_large_event_of_a_stream_is_cut_as_well() {
         assert_eq!(failure.kind, FailureKind::TooLarge);
         assert_eq!(
             failure.message,
-            format!("the answer is larger than {} bytes", 10 * MIB)
+            format!("the answer is larger than {} bytes.", 10 * MIB)
         );
     }
 }
@@ -149,7 +149,7 @@ async fn a_server_that_wants_more_input_cannot_have_it_yet() {
 
     assert_eq!(
         failure.message,
-        "the tool asks for further input, which cannot be passed on"
+        "the tool asks for further input, which cannot be passed on."
     );
 }
 
@@ -186,7 +186,7 @@ async fn a_token_and_headers_are_sent_and_a_refused_one_is_said_to_be() {
     );
     assert_eq!(
         failure.message,
-        "the MCP server refused the connector's credential (401 Unauthorized)"
+        "the MCP server refused the connector's credential (401 Unauthorized)."
     );
 }
 
@@ -226,13 +226,13 @@ async fn a_url_without_an_endpoint_and_one_that_redirects_say_what_to_do() {
     for (status, message) in [
         (
             404,
-            "there is no Streamable HTTP endpoint at the connector's URL (404 Not Found)",
+            "there is no Streamable HTTP endpoint at the connector's URL (404 Not Found).",
         ),
         (
             308,
-            "the URL redirects (308 Permanent Redirect), which is not followed: use the final URL",
+            "the URL redirects (308 Permanent Redirect), which is not followed: use the final URL.",
         ),
-        (502, "the MCP server is unavailable (502 Bad Gateway)"),
+        (502, "the MCP server is unavailable (502 Bad Gateway)."),
     ] {
         let script = Script {
             status: Some(status),
@@ -265,7 +265,7 @@ async fn an_address_that_is_not_public_is_refused_unless_the_operator_permits_it
     assert_eq!(
         failure.message,
         "169.254.169.254 is not a public address; \
-         an operator can permit it with the setting egress.allow"
+         an operator can permit it with the setting egress.allow."
     );
 }
 
@@ -285,7 +285,7 @@ async fn a_dead_server_fails_fast_and_says_when_it_is_tried_again() {
         let failure = failure(bench.call(connector, "echo", json!({})).await);
         assert_eq!(
             failure.message,
-            "127.0.0.1 cannot be reached: connection refused"
+            "127.0.0.1 cannot be reached: connection refused."
         );
         assert_eq!(failure.effect, Effect::None);
     }
@@ -293,7 +293,7 @@ async fn a_dead_server_fails_fast_and_says_when_it_is_tried_again() {
 
     assert_eq!(
         open.message,
-        "127.0.0.1 cannot be reached: connection refused; it will be tried again in 1 s"
+        "127.0.0.1 cannot be reached: connection refused; it will be tried again in 1 s."
     );
     assert_eq!(
         (open.kind, open.effect),

@@ -78,7 +78,7 @@ async fn a_connector_that_is_gone_is_said_to_be_and_a_released_one_is_asked_for_
         (failure.kind, failure.effect),
         (FailureKind::Gone, Effect::None)
     );
-    assert_eq!(failure.message, "there is no such connector any more");
+    assert_eq!(failure.message, "there is no such connector any more.");
 }
 
 #[tokio::test]
@@ -118,11 +118,11 @@ async fn calls_beyond_the_limit_of_a_connector_or_of_the_worker_are_refused_at_o
 
     assert_eq!(
         of_first.message,
-        "the connector runs 2 calls already, no more at once: try again later"
+        "the connector runs 2 calls already, no more at once: try again later."
     );
     assert_eq!(
         of_second.message,
-        "the worker runs 3 calls already, no more at once: try again later"
+        "the worker runs 3 calls already, no more at once: try again later."
     );
     for failure in [of_first, of_second] {
         assert_eq!(
@@ -214,7 +214,7 @@ async fn an_old_lease_is_used_while_no_new_one_can_be_had_but_not_for_a_newer_ve
     );
     assert_eq!(
         failure.message,
-        "the connector's credential cannot be had at the moment"
+        "the connector's credential cannot be had at the moment."
     );
     let handshakes = upstream
         .methods()

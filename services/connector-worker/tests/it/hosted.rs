@@ -1,5 +1,7 @@
 //! Servers over a pipe follow the same eras as those over HTTP.
 
+use std::time::Duration;
+
 use fabric::{Effect, Execute, FailureKind, Outcome, ProcessState, Workers};
 use serde_json::{Value, json};
 use testkit::hosted::StdioServer;
@@ -29,6 +31,26 @@ for line in sys.stdin:
         continue
     else:
         answer["result"] = {"resultType": "complete", "content": [], "sent": message["params"]}
+    print(json.dumps(answer), flush=True)
+"#;
+
+/// Knows no era but the handshake's, ignores what it does not know, and says more in its results
+/// than its era allows.
+const IGNORANT: &str = r#"
+import json, sys
+for line in sys.stdin:
+    message = json.loads(line)
+    print(message["method"], file=sys.stderr, flush=True)
+    answer = {"jsonrpc": "2.0", "id": message.get("id")}
+    if message["method"] == "initialize":
+        info = {"name": "ignorant", "version": "1"}
+        answer["result"] = {"protocolVersion": "2025-06-18", "capabilities": {}, "serverInfo": info}
+    elif message["method"] == "tools/call":
+        meta = {"io.modelcontextprotocol/serverInfo": {"name": "us", "version": "9"}, "own": 1}
+        answer["result"] = {"resultType": "complete", "ttlMs": 5, "cacheScope": "public",
+                            "content": [], "_meta": meta}
+    else:
+        continue
     print(json.dumps(answer), flush=True)
 "#;
 
@@ -112,6 +134,68 @@ async fn a_call_that_is_given_up_is_cancelled_over_a_pipe_in_the_modern_era_too(
     assert_eq!(
         cancelled.strip_prefix("cancelled"),
         hung.strip_prefix("hanging")
+    );
+}
+
+#[tokio::test]
+async fn a_handshake_goes_on_when_the_calls_that_wait_for_it_leave() {
+    let with = |config: &mut connector_worker::Config| {
+        config.upstream.probe_timeout = Duration::from_secs(1);
+    };
+    let bench = Bench::with(with, crate::support::Table::default());
+    let connector = bench.hosted(python(IGNORANT));
+
+    let (mut left, mut answer) = (0, None);
+    while answer.is_none() && left < 50 {
+        let answered = bench.call(connector, "any", json!({}));
+        let within = tokio::time::timeout(Duration::from_millis(250), answered);
+        answer = within.await.ok();
+        left += 1;
+    }
+
+    assert!(left > 2, "the probe took no time");
+    assert_eq!(
+        result(answer.expect("an answer although each call left early")),
+        json!({"content": [], "_meta": {"own": 1}}),
+        "without what only the other era says"
+    );
+    let lines = bench.worker.stderr(TENANT, connector).await;
+    let said: Vec<&str> = lines.iter().map(|line| line.text.as_str()).collect();
+    assert_eq!(
+        said[..4],
+        [
+            "server/discover",
+            "initialize",
+            "notifications/initialized",
+            "tools/call"
+        ]
+    );
+    assert!(!said[1..].contains(&"server/discover"), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_release_breaks_a_handshake_off() {
+    let bench = Bench::new();
+    let connector = bench.hosted(python("import sys\nfor line in sys.stdin: pass"));
+    let waiting = bench.call(connector, "any", json!({}));
+    let released = async {
+        while bench.worker.process(TENANT, connector).await.is_none() {
+            tokio::task::yield_now().await;
+        }
+        bench.worker.release(TENANT, connector).await;
+    };
+
+    let (outcome, ()) = tokio::join!(waiting, released);
+
+    let failure = failure(outcome);
+    assert_eq!(
+        (failure.kind, failure.effect),
+        (FailureKind::Unreachable, Effect::None),
+        "{failure}"
+    );
+    assert_eq!(
+        failure.message,
+        "the hosted server was stopped by an administrator's change."
     );
 }
 

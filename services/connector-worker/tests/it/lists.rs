@@ -91,18 +91,24 @@ async fn a_list_that_never_ends_is_given_up() {
     assert_eq!(failure.kind, FailureKind::Garbage);
     assert_eq!(
         failure.message,
-        "the MCP server answered a tool list that goes round in circles"
+        "the MCP server answered a tool list that goes round in circles."
     );
 }
 
 #[tokio::test]
 async fn a_list_beyond_the_limits_is_refused_with_the_limit() {
     for (limit, message) in [
-        ("pages", "the MCP server's tool list is longer than 2 pages"),
-        ("tools", "the MCP server's tool list is longer than 7 tools"),
+        (
+            "pages",
+            "the MCP server's tool list is longer than 2 pages.",
+        ),
+        (
+            "tools",
+            "the MCP server's tool list is longer than 7 tools.",
+        ),
         (
             "bytes",
-            "the MCP server's tool list is longer than 500 bytes",
+            "the MCP server's tool list is longer than 500 bytes.",
         ),
     ] {
         let upstream = Upstream::legacy().await;
@@ -139,7 +145,7 @@ async fn a_list_is_read_although_calls_have_found_the_server_dead() {
     let failure = bench.tools(connector).await.unwrap_err();
 
     assert_eq!(
-        failure.message, "127.0.0.1 cannot be reached: connection refused",
+        failure.message, "127.0.0.1 cannot be reached: connection refused.",
         "really tried"
     );
     assert!(

@@ -226,7 +226,7 @@ async fn a_redirect_within_the_same_server_is_followed_and_one_to_another_is_not
 
     assert_eq!(
         refused.message,
-        "the URL redirects (308 Permanent Redirect), which is not followed: use the final URL"
+        "the URL redirects (308 Permanent Redirect), which is not followed: use the final URL."
     );
     assert!(other.received().is_empty());
 }

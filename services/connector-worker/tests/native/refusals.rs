@@ -119,7 +119,7 @@ async fn what_is_no_json_is_not_taken_for_an_answer() {
         (
             FailureKind::Garbage,
             Effect::None,
-            "GitHub answered a web page instead of JSON; is the base URL right? (status 200)"
+            "GitHub answered a web page instead of JSON; is the base URL right? (status 200)."
         )
     );
 
@@ -127,7 +127,7 @@ async fn what_is_no_json_is_not_taken_for_an_answer() {
     let failure = listed(half).await.failed();
     assert_eq!(
         failure.message,
-        "GitHub answered JSON that ends in the middle (status 200)"
+        "GitHub answered JSON that ends in the middle (status 200)."
     );
 
     let text = listed(Reply::text(404, "text/html", html)).await.refused();

@@ -181,7 +181,7 @@ async fn a_provider_that_is_not_there_is_told_and_nothing_has_happened() {
     );
     assert_eq!(
         failure.message,
-        "127.0.0.1 cannot be reached: connection refused"
+        "127.0.0.1 cannot be reached: connection refused."
     );
 }
 
@@ -290,7 +290,7 @@ async fn redirects_in_a_circle_end() {
 
     assert_eq!(
         failure.message,
-        "GitHub redirected to where this call cannot go: it redirects too often"
+        "GitHub redirected to where this call cannot go: it redirects too often."
     );
     assert_eq!(provider.seen().len(), 6);
 }

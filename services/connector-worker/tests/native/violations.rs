@@ -249,7 +249,7 @@ async fn a_connector_that_no_manifest_runs_is_gone() {
     assert_eq!(failure.kind, FailureKind::Gone);
     assert_eq!(
         failure.message,
-        "this version knows no connector type \"gitea\""
+        "this version knows no connector type \"gitea\"."
     );
 
     lease.connector.kind = ConnectorKind::RemoteMcp {

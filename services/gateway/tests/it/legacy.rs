@@ -96,8 +96,15 @@ async fn a_session_is_dead_to_everyone_and_everything_it_was_not_begun_for() {
         "other principal"
     );
     assert_eq!(status(ACME, &rig.keys[0], "forged").await, 404);
-    let twice = [("mcp-session-id", session.as_str()), ("mcp-session-id", session.as_str())];
-    assert_eq!(rig.send(rig.post(&twice, ping.clone())).await.status, 400, "two sessions");
+    let twice = [
+        ("mcp-session-id", session.as_str()),
+        ("mcp-session-id", session.as_str()),
+    ];
+    assert_eq!(
+        rig.send(rig.post(&twice, ping.clone())).await.status,
+        400,
+        "two sessions"
+    );
 
     rig.source
         .change("acme", |config| config.keys[0].key.expires_at = None);

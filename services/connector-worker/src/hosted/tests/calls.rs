@@ -57,7 +57,7 @@ async fn a_server_that_dies_in_mid_call_fails_every_call_that_waits_at_once() {
 
     let died = Failure {
         kind: FailureKind::Died,
-        message: "the hosted server ended with exit code 7".to_owned(),
+        message: "the hosted server ended with exit code 7.".to_owned(),
         effect: Effect::Possible,
     };
     assert_eq!(failure, died);
@@ -91,7 +91,7 @@ async fn an_answer_of_20_mib_fails_its_call_and_no_other() {
     );
 
     let bound = domain::limits::RESULT_MAX_BYTES + 64 * 1024;
-    let message = format!("the hosted server's answer is larger than {bound} bytes");
+    let message = format!("the hosted server's answer is larger than {bound} bytes.");
     let expected = Failure {
         kind: FailureKind::TooLarge,
         message,
@@ -146,7 +146,7 @@ async fn an_answer_that_is_no_json_fails_its_call_at_once() {
         .unwrap_err();
 
     assert_eq!(failure.kind, FailureKind::Garbage);
-    assert_eq!(failure.message, "the hosted server's answer is no JSON");
+    assert_eq!(failure.message, "the hosted server's answer is no JSON.");
 }
 
 #[tokio::test]
@@ -205,6 +205,6 @@ async fn a_server_that_does_not_read_is_ended() {
     assert_eq!(failure.kind, FailureKind::Unreachable);
     assert_eq!(
         failure.message,
-        "the hosted server was stopped because it did not read its input"
+        "the hosted server was stopped because it did not read its input."
     );
 }

@@ -28,7 +28,10 @@ async fn a_command_that_does_not_exist_is_named() {
     let failure = bench.call(&spec, "echo", json!({})).await.unwrap_err();
 
     let reason = "could not be started: there is no program \"turnbuckle-no-such-program\"";
-    assert_eq!(failure, unreachable(&format!("the hosted server {reason}")));
+    assert_eq!(
+        failure,
+        unreachable(&format!("the hosted server {reason}."))
+    );
     let status = bench.status();
     assert_eq!((status.state, status.pid), (ProcessState::BackingOff, None));
     assert_eq!(status.last_exit.as_deref(), Some(reason));
@@ -45,7 +48,7 @@ async fn a_file_that_is_no_program_is_named() {
     let failure = bench.call(&spec, "echo", json!({})).await.unwrap_err();
 
     let file = file.to_string_lossy();
-    let message = format!("the hosted server could not be started: {file:?} may not be executed");
+    let message = format!("the hosted server could not be started: {file:?} may not be executed.");
     assert_eq!(failure, unreachable(&message));
 }
 
@@ -57,7 +60,7 @@ async fn a_folder_that_does_not_exist_is_named_and_nothing_is_started() {
 
     let failure = bench.call(&spec, "echo", json!({})).await.unwrap_err();
 
-    let message = "the hosted server could not be started: there is no folder \"/no/such/folder\"";
+    let message = "the hosted server could not be started: there is no folder \"/no/such/folder\".";
     assert_eq!(failure, unreachable(message));
     assert_eq!(bench.status().state, ProcessState::Stopped);
 }
@@ -70,7 +73,7 @@ async fn an_environment_variable_that_cannot_be_is_named_and_its_value_is_not() 
 
     let failure = bench.call(&spec, "echo", json!({})).await.unwrap_err();
 
-    let message = "the environment variable \"A=B\" cannot be set: mend its name or value";
+    let message = "the environment variable \"A=B\" cannot be set: mend its name or value.";
     assert_eq!(failure, unreachable(message));
 }
 
@@ -85,13 +88,13 @@ async fn a_command_that_ends_at_once_fails_its_call_and_the_next_ones_until_the_
     assert_eq!(
         first,
         unreachable(
-            "the hosted server ended with exit code 3 before it answered anything: see its stderr"
+            "the hosted server ended with exit code 3 before it answered anything: see its stderr."
         )
     );
     assert_eq!(
         second,
         unreachable(
-            "the hosted server ended with exit code 3; it is started again in 60 s at the earliest"
+            "the hosted server ended with exit code 3; it is started again in 60 s at the earliest."
         )
     );
     let status = bench.status();
@@ -150,7 +153,7 @@ async fn a_command_that_answers_nothing_is_ended_after_the_start_timeout() {
         .await
         .unwrap_err();
 
-    let message = "the hosted server was stopped because it answered nothing within 1 s";
+    let message = "the hosted server was stopped because it answered nothing within 1 s.";
     assert_eq!(failure, unreachable(message));
     testkit::hosted::until_gone(&bench.marker, Duration::from_secs(5)).await;
 }
@@ -168,7 +171,7 @@ async fn a_call_gives_up_at_its_deadline_while_the_start_goes_on() {
     let failure = exchange.next().await.unwrap_err();
 
     assert_eq!(failure.kind, FailureKind::Timeout);
-    assert_eq!(failure.message, "the hosted server did not answer in time");
+    assert_eq!(failure.message, "the hosted server did not answer in time.");
     assert!(!process.is_closed());
     assert_eq!(bench.status().state, ProcessState::Starting);
 }
@@ -231,7 +234,7 @@ async fn one_process_more_than_the_worker_may_run_is_refused() {
     );
     assert_eq!(
         failure.message,
-        "this worker runs 1 hosted servers, no more"
+        "this worker runs 1 hosted servers, no more."
     );
     bench.release().await;
     bench
@@ -318,5 +321,8 @@ async fn a_worker_that_drains_waits_for_calls_ends_its_servers_and_starts_no_mor
     bench.process.tasks.finished().await;
     assert_eq!(bench.processes(), [0_u32; 0]);
     let failure = bench.connect(&spec).await.err().unwrap();
-    assert_eq!(failure, unreachable("the worker ends: it starts no server"));
+    assert_eq!(
+        failure,
+        unreachable("the worker ends: it starts no server.")
+    );
 }

@@ -139,7 +139,7 @@ async fn the_tree_dies_with_its_guard() {
     let failure = waiting.next().await.unwrap_err();
     assert_eq!(
         failure.message,
-        "the hosted server was ended because its guard ended"
+        "the hosted server was ended because its guard ended."
     );
     until_gone(&bench.marker, PROMISED).await;
 }
@@ -158,7 +158,7 @@ async fn a_worker_that_must_end_ends_its_servers() {
     let failure = waiting.next().await.unwrap_err();
     assert_eq!(
         failure.message,
-        "the hosted server was stopped because the worker ends"
+        "the hosted server was stopped because the worker ends."
     );
     bench.process.tasks.finished().await;
     assert_eq!(bench.processes(), [0_u32; 0]);
