@@ -11,14 +11,14 @@ use serde::Deserialize;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("runtime", &[]),
-    ("mcp", &[]),
+    ("mcp", &["domain"]),
     ("proto", &["domain"]),
     ("fabric", &["domain"]),
     ("crypto", &["domain"]),
     ("cache", &["domain"]),
     ("catalog", &["domain"]),
     ("egress", &["runtime"]),
-    ("web", &["runtime"]),
+    ("web", &["domain", "runtime"]),
     ("storage", &["crypto", "domain", "fabric"]),
     ("testkit", &[]),
     (

@@ -257,7 +257,12 @@ async fn the_exit_code_says_whose_fault_it_was() {
         (3, "connector add acme x --type no-such-type"),
         (3, "mcp call acme no-such-tool --args {}"),
         (3, "--api-key tb_pa_wrong connector list acme"),
-        (1, "--url http://127.0.0.1:1 connector list acme"),
+        // The admin key of the data folder is for its own platform alone.
+        (2, "--url http://127.0.0.1:1 connector list acme"),
+        (
+            1,
+            "--url http://127.0.0.1:1 --api-key x connector list acme",
+        ),
     ] {
         let args: Vec<&str> = words.split(' ').collect();
         let said = cli.run(&args).await;
