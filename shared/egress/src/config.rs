@@ -23,7 +23,9 @@ pub struct EgressConfig {
     /// Until an answer begins.
     #[serde(with = "runtime::seconds")]
     pub header_timeout: Duration,
-    /// How long an unused connection is kept.
+    /// How long an unused connection is kept. The default is below the five seconds after which
+    /// Node's HTTP server, which most MCP servers run on, closes its end: a request that meets
+    /// that moment is lost, and nobody may send it again.
     #[serde(with = "runtime::seconds")]
     pub idle_timeout: Duration,
     /// Unused connections kept for one host.
@@ -42,7 +44,7 @@ impl Default for EgressConfig {
             ca_file: None,
             connect_timeout: Duration::from_secs(5),
             header_timeout: Duration::from_secs(120),
-            idle_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(4),
             idle_connections_per_host: 256,
             header_max_bytes: 64 * 1024,
             user_agent: concat!("turnbuckle/", env!("CARGO_PKG_VERSION")).to_owned(),
