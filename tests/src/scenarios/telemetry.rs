@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::startup::secret_of;
 use crate::harness::{Home, NodeServer, Platform, eventually};
 
 /// The sum of all samples of a metric whose line holds every one of `labels`.
@@ -80,7 +81,7 @@ async fn nothing_secret_is_in_logs_metrics_answers_or_files() {
         }
     }
 
-    let secret_of = |key: &str| key.rsplit_once('_').unwrap().1.to_owned();
+    let secret_of = |key: &str| secret_of(key).to_owned();
     let planted = [
         TOKEN.to_owned(),
         HEADER.to_owned(),
