@@ -237,3 +237,34 @@ async fn a_server_that_dies_in_mid_call_is_told_from_one_that_cannot_be_started(
         }
     );
 }
+
+#[tokio::test]
+async fn a_server_that_lets_every_call_run_out_of_time_is_ended() {
+    let server = StdioServer::new();
+    let bench = Bench::new(server.command(&[]));
+    let hanging = || Call {
+        deadline: Duration::from_secs(2),
+        ..bench.request("hang", json!({}), false)
+    };
+
+    for _ in 0..3 {
+        let outcome = bench.worker.execute(hanging(), None).await;
+        let Outcome::Failed(failure) = outcome else {
+            panic!("{outcome:?}")
+        };
+        assert_eq!(failure.kind, FailureKind::Timeout, "{failure}");
+    }
+
+    let exit = loop {
+        let status = bench
+            .worker
+            .process(bench.tenant, bench.connector)
+            .await
+            .unwrap();
+        if let Some(exit) = status.last_exit {
+            break exit;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    assert_eq!(exit, "was stopped because it answered no call in time");
+}
