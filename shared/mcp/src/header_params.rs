@@ -169,16 +169,22 @@ impl HeaderParam {
                     (Some(true), "true") | (Some(false), "false")
                 )
             }
-            // 1, 1.0 and 1e0 are the same integer.
-            HeaderParamType::Integer => match (value.as_i64(), sent.parse::<i64>()) {
-                (Some(value), Ok(sent)) => value == sent,
-                _ => match (value.as_f64(), sent.parse::<f64>()) {
-                    (Some(value), Ok(sent)) => value == sent && value.fract() == 0.0,
-                    _ => false,
-                },
+            HeaderParamType::Integer => match (integer(&value.to_string()), integer(sent)) {
+                (Some(value), Some(sent)) => value == sent,
+                _ => false,
             },
         }
     }
+}
+
+/// Reads an integer: 1, 1.0 and 1e0 are the same. Written so, it counts only as far as every
+/// reader takes it for the same number.
+fn integer(text: &str) -> Option<i128> {
+    const EXACT: f64 = 9_007_199_254_740_991.0;
+    text.parse().ok().or_else(|| {
+        let number: f64 = text.parse().ok()?;
+        (number.fract() == 0.0 && number.abs() <= EXACT).then_some(number as i128)
+    })
 }
 
 fn collect(
@@ -308,6 +314,18 @@ mod tests {
             check(r#"{"region":"x"}"#, &broken),
             Err("is encoded wrongly")
         );
+    }
+
+    #[test]
+    fn integers_are_compared_by_their_exact_value() {
+        let size = |body: &str, header| {
+            let body = format!(r#"{{"page":{{"size":{body}}}}}"#);
+            check(&body, &[("mcp-param-size", header)]).is_ok()
+        };
+        assert!(size("18446744073709551615", "18446744073709551615"));
+        assert!(!size("18446744073709551615", "18446744073709551614"));
+        assert!(!size("9007199254740993", "9007199254740992.0"));
+        assert!(size("1e1", "10") && !size("10.5", "10.5") && !size(r#""10""#, "10"));
     }
 
     #[test]

@@ -5,25 +5,37 @@
 //! read once. "Legacy" are the revisions with a handshake (2024-11-05 to 2025-11-25), "modern" is
 //! 2026-07-28, where every request carries its own metadata.
 
+pub mod batch;
+mod capabilities;
 pub mod codes;
+pub mod edge;
+mod edit;
 mod envelope;
 mod era;
 pub mod header;
 mod header_params;
+mod log_level;
 mod meta;
+pub mod mrtr;
 mod object;
+mod params;
+pub mod rename;
 mod respond;
-mod result;
+mod server_capabilities;
 pub mod sse;
 mod version;
 
+pub use capabilities::{ClientCapabilities, ClientProfile, TASKS_EXTENSION, UI_EXTENSION};
+pub use edge::{complete_for_modern, strip_for_legacy};
 pub use envelope::{Id, Message, ParseError, ParseErrorKind, parse};
 pub use era::{Era, EraError, Inbound, decide};
 pub use header_params::{
     HeaderParam, HeaderParamType, HeaderParams, InvalidHeaderParam, ParamMismatch,
 };
-pub use meta::{Meta, Params, keys};
+pub use log_level::LogLevel;
+pub use meta::{Meta, keys};
 pub use object::{Members, members};
+pub use params::{ListenFilter, Params, Reference};
 pub use respond::{error_response, notification, request, result_response};
-pub use result::{complete_for_modern, strip_for_legacy};
+pub use server_capabilities::ServerCapabilities;
 pub use version::{LEGACY_VERSIONS, MODERN_VERSIONS, ProtocolVersion};

@@ -1,4 +1,4 @@
-//! The parts of `params` that a gateway reads.
+//! The parts of `_meta` that a gateway reads.
 
 use std::borrow::Cow;
 
@@ -14,6 +14,8 @@ pub mod keys {
     pub const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
     pub const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
     pub const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
+    /// To which `subscriptions/listen` a notification belongs.
+    pub const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
     pub const PROGRESS_TOKEN: &str = "progressToken";
 
     /// What one party tells the others about a trace (W3C); anything may be in it.
@@ -29,47 +31,6 @@ pub mod keys {
         PROGRESS_TOKEN,
         BAGGAGE,
     ];
-}
-
-/// `params` of a request, as far as routing needs it. Unknown members are not looked at.
-#[derive(Debug, Default, Deserialize)]
-pub struct Params<'a> {
-    #[serde(borrow, default)]
-    pub name: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    pub uri: Option<Cow<'a, str>>,
-    #[serde(borrow, default, rename = "taskId")]
-    pub task_id: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    pub cursor: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    pub arguments: Option<&'a RawValue>,
-    #[serde(borrow, default, rename = "_meta")]
-    pub meta: Option<&'a RawValue>,
-}
-
-impl<'a> Params<'a> {
-    /// Reads `params`; absent means empty.
-    ///
-    /// # Errors
-    /// `params` is no object, or a member that is read here has the wrong type.
-    pub fn parse(raw: Option<&'a RawValue>) -> Result<Self, serde_json::Error> {
-        match raw {
-            Some(raw) if raw.get().starts_with('{') => serde_json::from_str(raw.get()),
-            Some(_) => Err(serde::de::Error::custom("params must be an object")),
-            None => Ok(Self::default()),
-        }
-    }
-
-    /// What a modern request must repeat in `Mcp-Name`, if its method has such a thing.
-    pub fn routing_name(&self, method: &str) -> Option<&str> {
-        match method {
-            "tools/call" | "prompts/get" => self.name.as_deref(),
-            "resources/read" => self.uri.as_deref(),
-            "tasks/get" | "tasks/update" | "tasks/cancel" => self.task_id.as_deref(),
-            _ => None,
-        }
-    }
 }
 
 /// `_meta` of a request, as far as it is ours to read.
@@ -155,8 +116,6 @@ mod tests {
 
     #[test]
     fn wrong_types_are_refused() {
-        assert!(Params::parse(Some(&raw("[]"))).is_err());
-        assert!(Params::parse(Some(&raw(r#"{"name":1}"#))).is_err());
         assert!(Meta::parse(Some(&raw("1"))).is_err());
         assert!(Meta::parse(Some(&raw(r#"{"progressToken":{}}"#))).is_err());
         assert!(

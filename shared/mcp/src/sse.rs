@@ -77,9 +77,8 @@ impl Decoder {
         mut chunk: &[u8],
         mut found: impl FnMut(Event),
     ) -> Result<(), EventTooLarge> {
-        if self.after_cr && chunk.first() == Some(&b'\n') {
-            chunk = &chunk[1..];
-            self.after_cr = false;
+        if !chunk.is_empty() && std::mem::take(&mut self.after_cr) {
+            chunk = chunk.strip_prefix(b"\n").unwrap_or(chunk);
         }
         while let Some(end) = chunk.iter().position(|byte| matches!(byte, b'\r' | b'\n')) {
             self.extend(&chunk[..end])?;
@@ -95,9 +94,6 @@ impl Decoder {
             if let Some(event) = self.end_line() {
                 found(event);
             }
-        }
-        if !chunk.is_empty() {
-            self.after_cr = false;
         }
         self.extend(chunk)
     }
@@ -196,6 +192,11 @@ mod tests {
         assert_eq!(read(&[text]), expected);
         let bytes: Vec<&[u8]> = text.chunks(1).collect();
         assert_eq!(read(&bytes), expected, "byte by byte");
+        assert_eq!(
+            read(&[b"data: a\r", b"b\n", b"\n"]).len(),
+            1,
+            "a line after a CR"
+        );
     }
 
     #[test]
