@@ -1,10 +1,29 @@
-//! What gateways share about running conversations: today the sessions of legacy clients. The
-//! trait is the seam; in one process memory stands behind it.
-//!
-//! A session's facts travel in its sealed id; what is kept here is only that it lives.
+//! What gateways share about running conversations: sessions of legacy clients, streams that can
+//! be taken up again, mail between nodes, and marks of what may happen once. The traits are the
+//! seam; in one process memory stands behind them.
+
+use std::sync::Arc;
 
 mod local;
+mod mailboxes;
+mod marks;
 mod sessions;
+mod streams;
 
-pub use local::{LocalSessions, SessionLimits};
-pub use sessions::{CacheError, SessionId, SessionOwner, Sessions};
+pub use local::{
+    LocalLimits, LocalMailboxes, LocalMarks, LocalSessions, LocalStreams, SessionLimits,
+    StreamLimits,
+};
+pub use mailboxes::{MAILBOX_MAX, Mailbox, Mailboxes};
+pub use marks::Marks;
+pub use sessions::{CacheError, Changed, SessionId, SessionOwner, SessionRecord, Sessions};
+pub use streams::{EventStreams, Read, Reader, StreamId};
+
+/// All of it, as a gateway is given it.
+#[derive(Clone)]
+pub struct Cache {
+    pub sessions: Arc<dyn Sessions>,
+    pub streams: Arc<dyn EventStreams>,
+    pub mailboxes: Arc<dyn Mailboxes>,
+    pub marks: Arc<dyn Marks>,
+}

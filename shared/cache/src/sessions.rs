@@ -1,5 +1,8 @@
 //! The seam for sessions.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use domain::{KeyId, TenantId};
 use futures_util::future::BoxFuture;
 use uuid::Uuid;
@@ -14,18 +17,66 @@ pub struct SessionOwner {
     pub key: KeyId,
 }
 
-/// The sessions cannot be reached.
+/// What is kept of a session beside its sealed id. Small: an idle session costs what this costs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionRecord {
+    /// What the handshake said, in the words of whoever began the session. Never changed.
+    pub facts: Bytes,
+    /// `logging/setLevel`; none before that.
+    pub log_level: Option<Box<str>>,
+    /// URIs of `resources/subscribe`, as the client knows them, without repetition.
+    pub subscriptions: Vec<Box<str>>,
+}
+
+/// What cannot be had from a cache.
 #[derive(Debug, thiserror::Error)]
-#[error("sessions are unavailable: {0}")]
+#[error("the session store is unavailable: {0}")]
 pub struct CacheError(pub String);
+
+/// How a change of a session went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changed {
+    Done,
+    /// The session does not live.
+    Gone,
+    /// The session has as many subscriptions as it may.
+    Full,
+}
 
 /// Knows which sessions live.
 pub trait Sessions: Send + Sync {
-    /// Begins a session. An owner beyond its cap loses the one it began first.
-    fn begin(&self, id: SessionId, owner: SessionOwner) -> BoxFuture<'_, Result<(), CacheError>>;
+    /// Begins a session. An owner beyond its cap loses the one it began first, and so does a
+    /// tenant beyond its own.
+    fn begin(
+        &self,
+        id: SessionId,
+        owner: SessionOwner,
+        facts: Bytes,
+    ) -> BoxFuture<'_, Result<(), CacheError>>;
 
-    /// Whether the session lives; if so its idle time starts anew.
-    fn touch(&self, id: SessionId) -> BoxFuture<'_, Result<bool, CacheError>>;
+    /// The session if it lives; its idle time starts anew.
+    fn touch(&self, id: SessionId)
+    -> BoxFuture<'_, Result<Option<Arc<SessionRecord>>, CacheError>>;
+
+    fn set_log_level<'a>(
+        &'a self,
+        id: SessionId,
+        level: &'a str,
+    ) -> BoxFuture<'a, Result<Changed, CacheError>>;
+
+    /// Adds a subscription; one that is there already is no change. Never [`Changed::Full`] then.
+    fn subscribe<'a>(
+        &'a self,
+        id: SessionId,
+        uri: &'a str,
+    ) -> BoxFuture<'a, Result<Changed, CacheError>>;
+
+    /// Takes a subscription away; one that is not there is no change.
+    fn unsubscribe<'a>(
+        &'a self,
+        id: SessionId,
+        uri: &'a str,
+    ) -> BoxFuture<'a, Result<Changed, CacheError>>;
 
     /// Ends a session; it never lives again. False when it did not live.
     fn end(&self, id: SessionId) -> BoxFuture<'_, Result<bool, CacheError>>;
