@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{ApiKey, Connector, KeyId, Tenant, Tool};
+use domain::{ApiKey, Connector, KeyId, Tenant, Tool, UpstreamInfo};
 use futures_util::future::BoxFuture;
 
 /// An API key as a gateway needs it: the rules of the key and what its secret is checked against.
@@ -32,10 +32,14 @@ pub struct TenantConfig {
     pub connectors: Vec<ConnectorConfig>,
 }
 
-/// A connector and its tools, ordered by name, enabled and disabled ones.
+/// A connector and its tools, ordered by name, enabled and disabled ones. A tool whose changed
+/// definition is held back stands here as it was approved.
 #[derive(Clone, Debug)]
 pub struct ConnectorConfig {
     pub connector: Connector,
+    /// What an MCP upstream said of itself when its tools were last read; none before that, and
+    /// for native connectors.
+    pub server: Option<UpstreamInfo>,
     pub tools: Vec<Tool>,
 }
 

@@ -2,11 +2,14 @@
 //! whose events come before one outcome. What a legacy client or upstream needs besides is its
 //! adapter's business.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use domain::{ConnectorId, Principal, TenantId};
 use futures_util::future::BoxFuture;
+use mcp::ClientProfile;
+use secrecy::SecretString;
 use tokio::sync::mpsc;
 
 /// One call of one connector.
@@ -18,29 +21,118 @@ pub struct Call {
     /// an older one takes a new lease first.
     pub version: i64,
     pub request: Request,
+    /// What the client behind the call can do. What it did not declare an upstream may not ask.
+    pub client: Arc<ClientProfile>,
     pub principal: Principal,
-    /// Time left. The worker gives up, and says so, when it is over.
+    /// The caller's own provider token for this call (`X-User-OAuth-Token`, `auth/setUserToken`).
+    /// It goes before the connector's credential, to native connectors only, and is kept nowhere.
+    pub user_token: Option<Arc<SecretString>>,
+    /// Time left. The worker gives up, and says so, when it is over. A call that is parked
+    /// because its upstream asks back lives on by the worker's own limit.
     pub deadline: Duration,
     /// Names the call in the logs of every role.
     pub request_id: String,
 }
 
 /// What is asked of the upstream. JSON parts are raw: what nobody here needs to read is passed on
-/// byte for byte.
+/// byte for byte. Names and URIs are the upstream's own, without a prefix.
 #[derive(Clone, Debug)]
+pub struct Request {
+    pub method: Method,
+    /// `params.name`, `params.uri` or `params.taskId`, by the method; see [`Method::name_key`].
+    pub name: Option<String>,
+    /// `params.arguments` of a tool or a prompt, a JSON object; absent means none were given.
+    pub arguments: Option<Bytes>,
+    /// The further members of `params`, as the inside of a JSON object (`"a":1,"b":2`, no braces):
+    /// all but those above, `_meta`, `inputResponses` and `requestState`. Mostly empty.
+    pub rest: Bytes,
+    /// The members of the client's `_meta` that may travel on, as a JSON object: trace context
+    /// and extensions, no progress token and nothing that the edge owns.
+    pub meta: Option<Bytes>,
+    /// Whether the client wants progress notifications.
+    pub progress: bool,
+    /// Answers to what the upstream asked in an earlier round of the same call.
+    pub inputs: Option<Inputs>,
+}
+
+impl Request {
+    /// A request with nothing but its name.
+    pub const fn new(method: Method, name: Option<String>) -> Self {
+        Self {
+            method,
+            name,
+            arguments: None,
+            rest: Bytes::new(),
+            meta: None,
+            progress: false,
+            inputs: None,
+        }
+    }
+}
+
+/// The requests that go to upstreams. `tools/list` is none of them: the tools are part of the
+/// configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Request {
-    CallTool {
-        /// The upstream's own name for the tool, without a prefix.
-        name: String,
-        /// A JSON object; absent means `{}`.
-        arguments: Option<Bytes>,
-        /// The members of the client's `_meta` that may travel on, as a JSON object: trace context
-        /// and extensions, no progress token and nothing that the edge owns.
-        meta: Option<Bytes>,
-        /// Whether the client wants progress notifications.
-        progress: bool,
-    },
+pub enum Method {
+    CallTool,
+    ListPrompts,
+    GetPrompt,
+    ListResources,
+    ListResourceTemplates,
+    ReadResource,
+    Complete,
+    /// Tasks of the 2026-07-28 extension; a worker translates for a server of 2025-11-25.
+    GetTask,
+    UpdateTask,
+    CancelTask,
+    /// `notifications/roots/list_changed`: reaches the upstream sessions that serve the client, if
+    /// any is open; answered with an empty result at once. Nothing is started or sent for it else.
+    RootsChanged,
+    /// No method of the protocol: runs until it is dropped, and tells by its events what the
+    /// upstream's lists and resources do. `name` is the URI of one resource to subscribe to;
+    /// without one, the lists are watched. An outcome says that the watch is over.
+    Watch,
+}
+
+impl Method {
+    /// The method's name in the protocol; a watch is `subscriptions/listen`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CallTool => "tools/call",
+            Self::ListPrompts => "prompts/list",
+            Self::GetPrompt => "prompts/get",
+            Self::ListResources => "resources/list",
+            Self::ListResourceTemplates => "resources/templates/list",
+            Self::ReadResource => "resources/read",
+            Self::Complete => "completion/complete",
+            Self::GetTask => "tasks/get",
+            Self::UpdateTask => "tasks/update",
+            Self::CancelTask => "tasks/cancel",
+            Self::RootsChanged => "notifications/roots/list_changed",
+            Self::Watch => "subscriptions/listen",
+        }
+    }
+
+    /// The member of `params` that [`Request::name`] is.
+    pub const fn name_key(self) -> Option<&'static str> {
+        match self {
+            Self::CallTool | Self::GetPrompt => Some("name"),
+            Self::ReadResource => Some("uri"),
+            Self::GetTask | Self::UpdateTask | Self::CancelTask => Some("taskId"),
+            _ => None,
+        }
+    }
+}
+
+/// What the client answered to [`Outcome::InputRequired`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inputs {
+    /// `inputResponses`, a JSON object: by the key of its request, each answer's result, or
+    /// `{"error":{"code":…,"message":…}}` where a legacy client answered with an error.
+    pub responses: Option<Bytes>,
+    /// The state of that outcome.
+    pub state: Option<String>,
 }
 
 /// Where the events of a call go before its outcome. Bounded: a client that reads slowly holds
@@ -53,6 +145,24 @@ pub type Events = mpsc::Sender<CallEvent>;
 pub enum CallEvent {
     /// The members of `notifications/progress` params but for the token, as a JSON object.
     Progress(Bytes),
+    /// The params of a `notifications/message` at the client's level or graver.
+    Log(Bytes),
+    /// The params of a `notifications/tasks/status` or `notifications/tasks`, as they came.
+    Task(Bytes),
+    /// Of a watch: it is established upstream.
+    Watching,
+    /// Of a watch: a list has changed.
+    ListChanged(List),
+    /// Of a watch: the params of a `notifications/resources/updated`.
+    ResourceUpdated(Bytes),
+}
+
+/// The lists of a server that can change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum List {
+    Tools,
+    Prompts,
+    Resources,
 }
 
 /// How a call ended.
@@ -60,10 +170,26 @@ pub enum CallEvent {
 pub enum Outcome {
     /// The upstream's result, a raw JSON object, as it came (`isError` results included).
     Result(Bytes),
+    /// The upstream asks something before it goes on: `tools/call`, `prompts/get` and
+    /// `resources/read` may end so, as often as the worker allows.
+    InputRequired(InputRequired),
     /// The upstream answered with a JSON-RPC error.
     Error(RpcError),
     /// There is no answer of the upstream.
     Failed(Failure),
+}
+
+/// What the upstream asks of the client. To go on, the same request is executed again with
+/// [`Request::inputs`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputRequired {
+    /// By key, `{"method":…,"params":…}`: a JSON object. Only kinds that the client declared.
+    /// Absent when the upstream only wants to be asked again.
+    pub requests: Option<Bytes>,
+    /// To be handed back; not for the client's eyes.
+    pub state: Option<String>,
+    /// The result's `_meta`, a JSON object.
+    pub meta: Option<Bytes>,
 }
 
 /// A JSON-RPC error object.
@@ -149,6 +275,7 @@ pub enum Effect {
 /// Runs calls. Implemented by the connector-worker, called by the gateway.
 pub trait Execute: Send + Sync {
     /// Runs one call to its end. Events go to `events` (absent: nobody listens) before the future
-    /// resolves. Dropping the future cancels the call upstream.
+    /// resolves. Dropping the future cancels the call upstream; a parked call that is never taken
+    /// up again is cancelled by the worker.
     fn execute(&self, call: Call, events: Option<Events>) -> BoxFuture<'_, Outcome>;
 }

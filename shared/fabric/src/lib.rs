@@ -16,8 +16,9 @@ pub use config::{
     TenantConfig,
 };
 pub use execute::{
-    Call, CallEvent, Effect, Events, Execute, Failure, FailureKind, Outcome, Request, RpcError,
+    Call, CallEvent, Effect, Events, Execute, Failure, FailureKind, InputRequired, Inputs, List,
+    Method, Outcome, Request, RpcError,
 };
 pub use futures_util::future::BoxFuture;
 pub use lease::{Lease, LeaseError, LeasedSecrets, Leases};
-pub use workers::{ProcessState, ProcessStatus, StderrLine, Workers};
+pub use workers::{Listing, ProcessState, ProcessStatus, StderrLine, UpstreamListener, Workers};

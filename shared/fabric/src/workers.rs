@@ -1,10 +1,25 @@
 //! What the control-plane asks of workers besides calls.
 
-use domain::{ConnectorId, TenantId, ToolDefinition};
+use domain::{ConnectorId, TenantId, ToolDefinition, UpstreamInfo};
 use futures_util::future::BoxFuture;
 use time::OffsetDateTime;
 
 use crate::Failure;
+
+/// What a reading of an upstream brought.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    pub tools: Vec<ToolDefinition>,
+    /// Absent for native connectors, which have nothing but tools.
+    pub server: Option<UpstreamInfo>,
+}
+
+/// Hears of upstreams whose tools are not what they were. Implemented by the control-plane, told
+/// by workers.
+pub trait UpstreamListener: Send + Sync {
+    /// The upstream said that its tool list changed. Must return at once; may be told often.
+    fn tools_changed(&self, tenant: TenantId, connector: ConnectorId);
+}
 
 /// The hosted server of a connector, as its worker sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,13 +65,13 @@ pub struct StderrLine {
 
 /// The workers, as one. Implemented by the connector-worker, asked by the control-plane.
 pub trait Workers: Send + Sync {
-    /// Reads the upstream's whole tool list now.
+    /// Reads the upstream's whole tool list now, and what it says of itself.
     fn list_tools(
         &self,
         tenant: TenantId,
         connector: ConnectorId,
         version: i64,
-    ) -> BoxFuture<'_, Result<Vec<ToolDefinition>, Failure>>;
+    ) -> BoxFuture<'_, Result<Listing, Failure>>;
 
     /// The state of a hosted server; `None` when the connector runs none here.
     fn process(
