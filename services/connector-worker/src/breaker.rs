@@ -166,7 +166,9 @@ impl Admission<'_> {
     pub(crate) fn ended(self, outcome: &Outcome) {
         match outcome {
             Outcome::Failed(failure) => self.failed(failure),
-            Outcome::Result(_) | Outcome::Error(_) => self.succeeded(),
+            Outcome::Result(_) | Outcome::InputRequired(_) | Outcome::Error(_) => {
+                self.succeeded();
+            }
         }
     }
 

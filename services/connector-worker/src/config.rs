@@ -17,6 +17,8 @@ pub struct Config {
     pub max_calls: usize,
     /// Calls of one connector that run at once; more are refused.
     pub max_calls_per_connector: usize,
+    /// Watches of lists and resources that run at once, over all connectors; more are refused.
+    pub max_watches: usize,
     /// Connectors whose leases are held at once; the least used one is dropped for another.
     pub max_leases: u64,
     /// A connector that nobody called for so long is dropped, with its credential and session.
@@ -35,6 +37,7 @@ impl Default for Config {
         Self {
             max_calls: 4_096,
             max_calls_per_connector: limits::CALLS_PER_CONNECTOR,
+            max_watches: 65_536,
             max_leases: 10_000,
             lease_idle_timeout: Duration::from_secs(15 * 60),
             lease_max_age: Duration::from_secs(60 * 60),
@@ -54,6 +57,7 @@ impl Config {
             .map_err(|rule| format!("worker.hosted: {rule}"))?;
         let positive = [
             ("max_calls", self.max_calls),
+            ("max_watches", self.max_watches),
             ("max_calls_per_connector", self.max_calls_per_connector),
             (
                 "max_leases",
@@ -61,6 +65,19 @@ impl Config {
             ),
             ("breaker.failures", self.breaker.failures as usize),
             ("upstream.list_max_pages", self.upstream.list_max_pages),
+            (
+                "upstream.lanes_per_connector",
+                self.upstream.lanes_per_connector,
+            ),
+            (
+                "upstream.parked_per_tenant",
+                self.upstream.parked_per_tenant,
+            ),
+            ("upstream.parked_max", self.upstream.parked_max),
+            (
+                "upstream.rounds_per_call",
+                self.upstream.rounds_per_call as usize,
+            ),
         ];
         match positive.into_iter().find(|(_, value)| *value == 0) {
             Some((name, _)) => Err(format!("worker.{name} must be at least 1")),

@@ -18,6 +18,8 @@ use crate::runner::{Runner, RunnerParts};
 /// How often idle connectors are looked for.
 const SWEEP_MIN: Duration = Duration::from_millis(20);
 const SWEEP_MAX: Duration = Duration::from_secs(60);
+/// How often a watch looks whether its connector is still the same, at the rarest.
+const WATCH_MAX: Duration = Duration::from_secs(5);
 
 /// A connector of a tenant.
 pub(crate) type Key = (TenantId, ConnectorId);
@@ -115,6 +117,25 @@ impl Places {
                 FailureKind::Timeout,
                 "no lease could be had in time",
             )),
+        }
+    }
+
+    /// Resolves when `held` is not what is held of a connector any more: it was changed or let go.
+    /// Until then the connector counts as used.
+    pub(crate) async fn replaced(&self, key: Key, held: &Arc<Held>) {
+        let every = (self.config.lease_idle_timeout / 4).clamp(SWEEP_MIN, WATCH_MAX);
+        loop {
+            tokio::time::sleep(every).await;
+            let Some(place) = self.places.get(&key) else {
+                return;
+            };
+            let current = place.current.load();
+            if !current
+                .as_ref()
+                .is_some_and(|current| Arc::ptr_eq(&current.held, held))
+            {
+                return;
+            }
         }
     }
 

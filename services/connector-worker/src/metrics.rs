@@ -44,6 +44,8 @@ impl Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ended {
     Result,
+    /// The upstream asks back.
+    InputRequired,
     Error,
     Failed,
     /// The caller gave up.
@@ -51,11 +53,18 @@ enum Ended {
 }
 
 impl Ended {
-    const ALL: [Self; 4] = [Self::Result, Self::Error, Self::Failed, Self::Cancelled];
+    const ALL: [Self; 5] = [
+        Self::Result,
+        Self::InputRequired,
+        Self::Error,
+        Self::Failed,
+        Self::Cancelled,
+    ];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::Result => "result",
+            Self::InputRequired => "input_required",
             Self::Error => "error",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
@@ -82,19 +91,21 @@ pub(crate) struct WorkerMetrics {
     failures: [Counter; FailureKind::ALL.len()],
     in_flight: Gauge,
     pub(crate) open_breakers: Gauge,
+    /// Calls that wait for what their server asked.
+    pub(crate) parked: Gauge,
 }
 
 impl WorkerMetrics {
     pub(crate) fn register(metrics: &Metrics) -> Self {
         let calls = metrics.register(
             "worker_calls",
-            "Calls of tools that ended, by kind of connector and outcome",
+            "Calls that ended, by kind of connector and outcome",
             Family::<CallLabels, Counter>::default(),
         );
         let new_histogram: fn() -> Histogram = || Histogram::new(BUCKETS);
         let durations = metrics.register(
             "worker_call_duration_seconds",
-            "Time that calls of tools took in the worker, upstream included",
+            "Time that calls took in the worker, upstream included",
             Family::<KindLabel, Histogram, _>::new_with_constructor(new_histogram),
         );
         let failures = metrics.register(
@@ -124,7 +135,12 @@ impl WorkerMetrics {
             }),
             in_flight: metrics.register(
                 "worker_calls_in_flight",
-                "Calls of tools that are running",
+                "Calls that are running",
+                Gauge::default(),
+            ),
+            parked: metrics.register(
+                "worker_calls_parked",
+                "Calls that wait for what their upstream asked",
                 Gauge::default(),
             ),
             open_breakers: metrics.register(
@@ -164,6 +180,7 @@ impl Measured<'_> {
     pub(crate) fn end(mut self, outcome: &Outcome) -> Duration {
         self.ended = Some(match outcome {
             Outcome::Result(_) => Ended::Result,
+            Outcome::InputRequired(_) => Ended::InputRequired,
             Outcome::Error(_) => Ended::Error,
             Outcome::Failed(failure) => {
                 self.metrics.count_failure(failure.kind);

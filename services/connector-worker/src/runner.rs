@@ -1,21 +1,25 @@
 //! One version of a connector, by its kind: where a call goes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use arc_swap::ArcSwapOption;
 use domain::{Connector, ConnectorId, ConnectorKind, TenantId, ToolDefinition};
 use egress::{Client, Deadline};
-use fabric::{Effect, Events, Failure, FailureKind, Lease, Outcome};
+use fabric::{
+    Call, Events, Failure, FailureKind, Lease, Listing, Method, Outcome, Request, RpcError,
+    UpstreamListener,
+};
+use mcp::codes;
 use runtime::Tasks;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretBox, SecretString};
 
 use crate::breaker::{Breaker, BreakerConfig};
 use crate::failure::{sent, unsent};
 use crate::hosted::{HostedServers, Spec};
 use crate::metrics::{Kind, WorkerMetrics};
 use crate::native::{Engine, redact};
-use crate::upstream::{HttpTransport, Peer, ToolCall, UpstreamConfig};
+use crate::upstream::{
+    LaneParts, Parked, RemoteServer, Source, ToolsChanged, UpstreamConfig, UpstreamServer,
+};
 
 /// What runners are made with; the same for all of them.
 pub(crate) struct RunnerParts {
@@ -23,6 +27,8 @@ pub(crate) struct RunnerParts {
     pub(crate) native: Arc<Engine>,
     pub(crate) hosted: Arc<HostedServers>,
     pub(crate) upstream: Arc<UpstreamConfig>,
+    pub(crate) parked: Arc<Parked>,
+    pub(crate) listener: Option<Arc<dyn UpstreamListener>>,
     pub(crate) breaker: BreakerConfig,
     pub(crate) tasks: Tasks,
     pub(crate) metrics: WorkerMetrics,
@@ -32,7 +38,8 @@ pub(crate) struct RunnerParts {
 pub(crate) enum Runner {
     Native(Box<NativeRunner>),
     Remote(Box<RemoteRunner>),
-    Hosted(Box<HostedRunner>),
+    /// A server whose processes the worker runs.
+    Hosted(Box<UpstreamServer>),
 }
 
 /// A manifest of the catalog, run with one tenant's credential.
@@ -44,24 +51,8 @@ pub(crate) struct NativeRunner {
 
 /// A server somewhere else.
 pub(crate) struct RemoteRunner {
-    peer: Peer,
+    server: UpstreamServer,
     breaker: Breaker,
-}
-
-/// A hosted server, which may be another process at each call.
-pub(crate) struct HostedRunner {
-    servers: Arc<HostedServers>,
-    tenant: TenantId,
-    connector: ConnectorId,
-    spec: Spec,
-    /// What was agreed with the process that ran the last time.
-    peer: ArcSwapOption<Peer>,
-    upstream: Arc<UpstreamConfig>,
-    tasks: Tasks,
-    /// Calls in a row that ran out of time.
-    timeouts: AtomicU32,
-    /// How many of them show that the process hangs.
-    hung_after: u32,
 }
 
 impl Runner {
@@ -83,7 +74,7 @@ impl Runner {
                 lease,
             }))),
             ConnectorKind::RemoteMcp { url } => {
-                let transport = HttpTransport::new(
+                let server = RemoteServer::new(
                     parts.egress.clone(),
                     url,
                     secrets.token.as_deref(),
@@ -91,9 +82,8 @@ impl Runner {
                     parts.upstream.result_max_bytes,
                     parts.tasks.clone(),
                 )?;
-                let transport = Arc::new(transport);
                 Ok(Self::Remote(Box::new(RemoteRunner {
-                    peer: Peer::new(transport, parts.upstream.clone(), parts.tasks.clone()),
+                    server: parts.server(Source::Remote(Box::new(server)), tenant, id),
                     breaker: parts.breaker(),
                 })))
             }
@@ -101,24 +91,20 @@ impl Runner {
                 command,
                 working_directory,
             } => {
-                let (command, working_directory) = (command.clone(), working_directory.clone());
-                let environment = secrets.env.clone();
-                Ok(Self::Hosted(Box::new(HostedRunner {
+                let spec = Spec {
+                    version,
+                    command: command.clone(),
+                    working_directory: working_directory.clone(),
+                    environment: secrets.env.clone(),
+                };
+                let source = Source::Hosted {
                     servers: parts.hosted.clone(),
                     tenant,
                     connector: id,
-                    spec: Spec {
-                        version,
-                        command,
-                        working_directory,
-                        environment,
-                    },
-                    peer: ArcSwapOption::empty(),
-                    upstream: parts.upstream.clone(),
-                    tasks: parts.tasks.clone(),
-                    timeouts: AtomicU32::new(0),
+                    spec,
                     hung_after: parts.breaker.failures,
-                })))
+                };
+                Ok(Self::Hosted(Box::new(parts.server(source, tenant, id))))
             }
         }
     }
@@ -133,59 +119,73 @@ impl Runner {
 
     pub(crate) async fn call(
         &self,
-        call: &ToolCall<'_>,
+        call: &Call,
         events: Option<&Events>,
         deadline: Deadline,
     ) -> Outcome {
         match self {
             Self::Native(native) => {
+                let Some(tool) = native_tool(&call.request) else {
+                    return Outcome::Error(RpcError {
+                        code: codes::METHOD_NOT_FOUND,
+                        message: "Method not found: this connector has nothing but tools"
+                            .to_owned(),
+                        data: None,
+                    });
+                };
                 // Boxed, as is the hosted one below: its future is large, and room for it would be
                 // made in every call of whatever kind.
-                let work = Box::pin(native.engine.call(
-                    &native.lease,
-                    call.name,
-                    call.arguments,
-                    deadline.remaining(),
-                ));
-                let outcome = guarded(&native.breaker, work, deadline).await;
-                let secrets = native.lease.secrets.expose_secret();
-                redact(outcome, secrets.0.token.as_deref())
+                let work = Box::pin(native.run(call, tool, deadline));
+                guarded(&native.breaker, work, deadline).await
             }
             Self::Remote(remote) => {
-                let work = remote.peer.call_tool(call, events, deadline);
+                let work = remote.server.run(call, events, deadline);
                 guarded(&remote.breaker, work, deadline).await
             }
-            Self::Hosted(hosted) => match Box::pin(hosted.call(call, events, deadline)).await {
-                // It ended, for want of calls say, before it got this one: the next one gets it.
-                Outcome::Failed(Failure {
-                    kind: FailureKind::Died,
-                    effect: Effect::None,
-                    ..
-                }) => hosted.call(call, events, deadline).await,
-                outcome => outcome,
-            },
+            Self::Hosted(server) => Box::pin(server.run(call, events, deadline)).await,
+        }
+    }
+
+    /// Tells of changes until it is dropped.
+    pub(crate) async fn watch(&self, call: &Call, events: &Events) -> Outcome {
+        match self {
+            // What a native connector has changes with the platform's version.
+            Self::Native(_) => Outcome::Failed(unsent(
+                FailureKind::Gone,
+                "a native connector has nothing to be watched",
+            )),
+            Self::Remote(remote) => remote.server.watch(call, events).await,
+            Self::Hosted(server) => server.watch(call, events).await,
         }
     }
 
     /// Reads the whole tool list; an open breaker does not stand in the way, since somebody wants
     /// to know.
-    pub(crate) async fn list_tools(
-        &self,
-        deadline: Deadline,
-    ) -> Result<Vec<ToolDefinition>, Failure> {
+    pub(crate) async fn list_tools(&self, deadline: Deadline) -> Result<Listing, Failure> {
         match self {
-            Self::Native(native) => native.tools(),
+            Self::Native(native) => Ok(Listing {
+                tools: native.tools()?,
+                server: None,
+            }),
             Self::Remote(remote) => {
                 let admission = remote.breaker.insist();
-                let listed = remote.peer.list_tools(deadline).await;
+                let listed = remote.server.list_tools(deadline).await;
                 match &listed {
                     Ok(_) => admission.succeeded(),
                     Err(failure) => admission.failed(failure),
                 }
                 listed
             }
-            Self::Hosted(hosted) => hosted.peer(deadline).await?.list_tools(deadline).await,
+            Self::Hosted(server) => server.list_tools(deadline).await,
         }
+    }
+}
+
+/// The tool that a native connector is to run; it knows no other request, and asks nothing back.
+fn native_tool(request: &Request) -> Option<&str> {
+    match request.method {
+        Method::CallTool => request.name.as_deref(),
+        _ => None,
     }
 }
 
@@ -217,6 +217,25 @@ async fn in_time(work: impl Future<Output = Outcome>, deadline: Deadline) -> Out
 }
 
 impl NativeRunner {
+    /// Runs a tool with the caller's own token where the call brings one.
+    async fn run(&self, call: &Call, tool: &str, deadline: Deadline) -> Outcome {
+        let arguments = call.request.arguments.as_deref();
+        let time = deadline.remaining();
+        let own = call.user_token.as_ref().map(|token| self.lease_with(token));
+        let lease = own.as_ref().unwrap_or(&self.lease);
+        let outcome = self.engine.call(lease, tool, arguments, time).await;
+        redact(outcome, lease.secrets.expose_secret().0.token.as_deref())
+    }
+
+    fn lease_with(&self, token: &SecretString) -> Lease {
+        let mut secrets = self.lease.secrets.expose_secret().clone();
+        secrets.0.token = Some(token.expose_secret().to_owned());
+        Lease {
+            connector: self.lease.connector.clone(),
+            secrets: SecretBox::new(Box::new(secrets)),
+        }
+    }
+
     fn tools(&self) -> Result<Vec<ToolDefinition>, Failure> {
         let name = self.lease.connector.kind.type_name();
         match self.engine.connector(name) {
@@ -234,63 +253,21 @@ impl NativeRunner {
 }
 
 impl RunnerParts {
+    fn server(&self, source: Source, tenant: TenantId, connector: ConnectorId) -> UpstreamServer {
+        let tools_changed = self.listener.clone().map(|listener| -> ToolsChanged {
+            Arc::new(move || listener.tools_changed(tenant, connector))
+        });
+        let parts = LaneParts {
+            source,
+            known: Arc::default(),
+            tools_changed,
+            config: self.upstream.clone(),
+            tasks: self.tasks.clone(),
+        };
+        UpstreamServer::new(parts, self.parked.clone())
+    }
+
     fn breaker(&self) -> Breaker {
         Breaker::new(self.breaker.clone(), self.metrics.open_breakers.clone())
-    }
-}
-
-impl HostedRunner {
-    async fn call(
-        &self,
-        call: &ToolCall<'_>,
-        events: Option<&Events>,
-        deadline: Deadline,
-    ) -> Outcome {
-        let work = async {
-            match self.peer(deadline).await {
-                Ok(peer) => peer.call_tool(call, events, deadline).await,
-                Err(failure) => Outcome::Failed(failure),
-            }
-        };
-        let outcome = in_time(work, deadline).await;
-        let timed_out = matches!(
-            &outcome,
-            Outcome::Failed(Failure {
-                kind: FailureKind::Timeout,
-                ..
-            })
-        );
-        if !timed_out {
-            self.timeouts.store(0, Ordering::Relaxed);
-        } else if self.timeouts.fetch_add(1, Ordering::Relaxed) + 1 >= self.hung_after {
-            self.timeouts.store(0, Ordering::Relaxed);
-            self.servers.give_up(self.tenant, self.connector);
-        }
-        outcome
-    }
-
-    /// The server, started when it does not run.
-    async fn peer(&self, deadline: Deadline) -> Result<Arc<Peer>, Failure> {
-        let process = self
-            .servers
-            .connect(self.tenant, self.connector, &self.spec, deadline)
-            .await?;
-        let known = self.peer.load();
-        if let Some(peer) = &*known
-            && peer.is_behind(&process)
-        {
-            return Ok(peer.clone());
-        }
-        let peer = Arc::new(Peer::new(
-            process.clone(),
-            self.upstream.clone(),
-            self.tasks.clone(),
-        ));
-        // Of two calls that find a new process, both must use the same peer: one handshake.
-        let before = self.peer.compare_and_swap(&*known, Some(peer.clone()));
-        match &*before {
-            Some(other) if other.is_behind(&process) => Ok(other.clone()),
-            _ => Ok(peer),
-        }
     }
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use catalog::Catalog;
-use domain::{ConnectorId, TenantId, ToolDefinition};
+use domain::{ConnectorId, TenantId};
 use egress::Deadline;
 use fabric::{
-    BoxFuture, Call, Events, Execute, Failure, FailureKind, Leases, Outcome, ProcessStatus,
-    Request, StderrLine, Workers,
+    BoxFuture, Call, Events, Execute, Failure, FailureKind, Leases, Listing, Method, Outcome,
+    ProcessStatus, StderrLine, UpstreamListener, Workers,
 };
 use runtime::{Clock, IdGen, Process};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -22,7 +22,7 @@ use crate::leases::{Key, Places};
 use crate::metrics::{Measured, WorkerMetrics};
 use crate::native::{Engine, EngineLimits};
 use crate::runner::RunnerParts;
-use crate::upstream::ToolCall;
+use crate::upstream::Parked;
 
 /// What a worker is given.
 pub struct Deps {
@@ -32,6 +32,8 @@ pub struct Deps {
     pub egress: egress::Client,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn IdGen>,
+    /// Hears when upstreams say that their tools changed.
+    pub listener: Option<Arc<dyn UpstreamListener>>,
     /// This process' own environment, of which hosted servers see what the configuration names.
     pub environment: Vec<(OsString, OsString)>,
 }
@@ -40,7 +42,9 @@ pub struct Deps {
 pub struct Worker {
     places: Places,
     hosted: Arc<HostedServers>,
+    parked: Arc<Parked>,
     calls: Arc<Semaphore>,
+    watches: Semaphore,
     metrics: WorkerMetrics,
     config: Arc<Config>,
 }
@@ -63,11 +67,19 @@ impl Worker {
             deps.clock,
             deps.ids,
         ));
+        let upstream = Arc::new(config.upstream.clone());
+        let parked = Parked::new(
+            upstream.clone(),
+            process.tasks.clone(),
+            metrics.parked.clone(),
+        );
         let parts = RunnerParts {
             egress: deps.egress,
             native: Arc::new(native),
             hosted: hosted.clone(),
-            upstream: Arc::new(config.upstream.clone()),
+            upstream,
+            parked: parked.clone(),
+            listener: deps.listener,
             breaker: config.breaker.clone(),
             tasks: process.tasks.clone(),
             metrics: metrics.clone(),
@@ -81,6 +93,8 @@ impl Worker {
         Ok(Self {
             places,
             hosted,
+            parked,
+            watches: Semaphore::new(config.max_watches.min(Semaphore::MAX_PERMITS)),
             calls: Arc::new(Semaphore::new(config.max_calls.min(Semaphore::MAX_PERMITS))),
             metrics,
             config,
@@ -90,6 +104,7 @@ impl Worker {
     /// Drops everything held, and resolves when no hosted process is left. For the end of the
     /// process, after calls have been drained.
     pub async fn close(&self) {
+        self.parked.end_all();
         self.places.clear();
         self.hosted.release_all().await;
     }
@@ -119,18 +134,6 @@ impl Worker {
         deadline: Deadline,
         measured: &mut Measured<'_>,
     ) -> Outcome {
-        let Request::CallTool {
-            name,
-            arguments,
-            meta,
-            progress,
-        } = &call.request
-        else {
-            return Outcome::Failed(unsent(
-                FailureKind::Internal,
-                "this worker does not know the kind of request",
-            ));
-        };
         let key = (call.tenant, call.connector);
         let place = self.places.place(key);
         let _running = match self.admit(&place.calls) {
@@ -142,13 +145,37 @@ impl Worker {
             Err(failure) => return Outcome::Failed(failure),
         };
         measured.kind = held.runner.kind();
-        let call = ToolCall {
-            name,
-            arguments: arguments.as_deref(),
-            meta: meta.as_deref(),
-            progress: *progress && events.is_some(),
+        held.runner.call(call, events, deadline).await
+    }
+
+    /// Runs a watch until it is dropped. It has no deadline, and counts among watches alone.
+    async fn watch(&self, call: &Call, events: Option<&Events>) -> Outcome {
+        let Some(events) = events else {
+            return Outcome::Failed(unsent(
+                FailureKind::Internal,
+                "a watch that nobody hears of anything",
+            ));
         };
-        held.runner.call(&call, events, deadline).await
+        let Ok(_watching) = self.watches.try_acquire() else {
+            let most = self.config.max_watches;
+            let message = format!("the worker runs {most} watches already, no more at once");
+            return Outcome::Failed(unsent(FailureKind::Busy, message));
+        };
+        let key = (call.tenant, call.connector);
+        let place = self.places.place(key);
+        let deadline = Deadline::after(call.deadline);
+        let held = match self.places.hold(&place, key, call.version, deadline).await {
+            Ok(held) => held,
+            Err(failure) => return Outcome::Failed(failure),
+        };
+        drop(place);
+        tokio::select! {
+            outcome = held.runner.watch(call, events) => outcome,
+            () = self.places.replaced(key, &held) => Outcome::Failed(unsent(
+                FailureKind::Gone,
+                "the connector was changed or let go",
+            )),
+        }
     }
 
     /// Takes a place for one call, in its connector and in the worker.
@@ -171,7 +198,7 @@ impl Worker {
         Ok([of_connector, of_worker])
     }
 
-    async fn read_tools(&self, key: Key, version: i64) -> Result<Vec<ToolDefinition>, Failure> {
+    async fn read_tools(&self, key: Key, version: i64) -> Result<Listing, Failure> {
         let deadline = Deadline::after(self.config.upstream.list_timeout);
         let work = async {
             let place = self.places.place(key);
@@ -218,15 +245,16 @@ fn log_failure(call: &Call, failure: &Failure, took: Duration) {
 
 impl Execute for Worker {
     fn execute(&self, call: Call, events: Option<Events>) -> BoxFuture<'_, Outcome> {
-        let Request::CallTool { name, .. } = &call.request else {
-            return Box::pin(async move { self.run(&call, events.as_ref()).await });
-        };
+        if call.request.method == Method::Watch {
+            return Box::pin(async move { self.watch(&call, events.as_ref()).await });
+        }
         // Below the default level: opening a span would cost about as much as all else done here.
         let span = tracing::debug_span!(
             "call",
             request.id = %call.request_id,
             connector.id = %call.connector,
-            tool.name = %name,
+            mcp.method = call.request.method.as_str(),
+            mcp.name = call.request.name.as_deref(),
         );
         Box::pin(async move { self.run(&call, events.as_ref()).await }.instrument(span))
     }
@@ -238,7 +266,7 @@ impl Workers for Worker {
         tenant: TenantId,
         connector: ConnectorId,
         version: i64,
-    ) -> BoxFuture<'_, Result<Vec<ToolDefinition>, Failure>> {
+    ) -> BoxFuture<'_, Result<Listing, Failure>> {
         let span = tracing::info_span!("list_tools", connector.id = %connector);
         Box::pin(
             self.read_tools((tenant, connector), version)
@@ -261,6 +289,7 @@ impl Workers for Worker {
     fn release(&self, tenant: TenantId, connector: ConnectorId) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             self.places.drop_all_of((tenant, connector));
+            self.parked.end_all_of(tenant, connector);
             self.hosted.release(tenant, connector).await;
         })
     }
@@ -268,6 +297,7 @@ impl Workers for Worker {
     fn forget(&self, tenant: TenantId, connector: ConnectorId) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             self.places.drop_all_of((tenant, connector));
+            self.parked.end_all_of(tenant, connector);
             self.hosted.forget(tenant, connector).await;
         })
     }

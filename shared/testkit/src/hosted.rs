@@ -9,10 +9,13 @@ use std::time::{Duration, Instant};
 /// size), `die {code}` (ends in mid-call), `hang` (never answers), `chatter {lines}` (prints no
 /// JSON to standard output, then answers), `complain {lines}` (writes to standard error),
 /// `garble` (an answer that is no JSON), `progress {steps}`, `batch` (its answer in an array),
-/// `ask` (pings back and answers what it got), `spawn` (leaves processes behind: a child, and a
+/// `ask` (pings back and answers what it got), `announce {method}` (a notification),
+/// `flood {requests, replies}` (asks for roots so often and answers what it got for so many),
+/// `spawn` (leaves processes behind: a child, and a
 /// daemon of two forks in a session of its own).
 ///
-/// Its arguments: `--exit CODE` ends at once, `--silent` answers nothing, `--deaf` does not even
+/// Its arguments: `--modern` speaks 2026-07-28 and nothing else (notifications go to the listens
+/// that wait), `--exit CODE` ends at once, `--silent` answers nothing, `--deaf` does not even
 /// read, `--stubborn` ignores SIGTERM and the end of its input, `--spawn` does at the start what
 /// the tool does, `--marker TEXT` does nothing but stand in the process list.
 #[derive(Debug)]
@@ -112,6 +115,9 @@ if "--stubborn" in args:
 if "--deaf" in args:
     time.sleep(600)
 
+modern = "--modern" in args
+listens = []
+
 def text(value):
     return {"content": [{"type": "text", "text": value}]}
 
@@ -151,13 +157,27 @@ def call(id, name, arguments, token):
     if name == "ask":
         write({"jsonrpc": "2.0", "id": "mine", "method": "ping"})
         return text(sys.stdin.readline().strip())
+    if name == "announce":
+        notification = {"jsonrpc": "2.0", "method": arguments["method"]}
+        for listen in listens if modern else [None]:
+            params = arguments.get("params", {})
+            if listen is not None:
+                meta = {"io.modelcontextprotocol/subscriptionId": listen}
+                params = dict(params, _meta=meta)
+            write(dict(notification, params=params))
+        return text(json.dumps(listens))
+    if name == "flood":
+        for n in range(arguments["requests"]):
+            write({"jsonrpc": "2.0", "id": "flood-" + str(n), "method": "roots/list"})
+        replies = [json.loads(sys.stdin.readline()) for _ in range(arguments["replies"])]
+        return text(json.dumps(replies))
     if name == "spawn":
         leave_processes_behind()
         return text("done")
     return None
 
 TOOLS = ["echo", "pid", "environment", "folder", "fill", "die", "hang", "chatter", "complain",
-         "garble", "progress", "batch", "ask", "spawn"]
+         "garble", "progress", "batch", "ask", "announce", "flood", "spawn"]
 
 while True:
     line = sys.stdin.readline()
@@ -168,10 +188,22 @@ while True:
     if "--silent" in args:
         continue
     message = json.loads(line)
+    if message.get("method") == "notifications/cancelled":
+        gone = message["params"]["requestId"]
+        listens = [listen for listen in listens if listen != gone]
     if "id" not in message or "method" not in message:
         continue
     id, method, params = message["id"], message["method"], message.get("params", {})
-    if method == "initialize":
+    if method == "server/discover" and modern:
+        result = {"supportedVersions": ["2026-07-28"], "ttlMs": 0, "cacheScope": "private",
+                  "capabilities": {"tools": {}, "resources": {"subscribe": True}}}
+    elif method == "subscriptions/listen" and modern:
+        listens.append(id)
+        write({"jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged",
+               "params": {"_meta": {"io.modelcontextprotocol/subscriptionId": id},
+                          "notifications": params["notifications"]}})
+        continue
+    elif method == "initialize" and not modern:
         result = {"protocolVersion": params["protocolVersion"], "capabilities": {"tools": {}},
                   "serverInfo": {"name": "fake", "version": "1"}}
     elif method == "ping":
@@ -187,5 +219,7 @@ while True:
         write({"jsonrpc": "2.0", "id": id,
                "error": {"code": -32601, "message": "Method not found"}})
         continue
+    if modern:
+        result["resultType"] = "complete"
     write({"jsonrpc": "2.0", "id": id, "result": result})
 "#;

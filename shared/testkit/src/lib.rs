@@ -1,4 +1,5 @@
 pub mod hosted;
 pub mod postgres;
 pub mod provider;
+pub mod stage;
 pub mod upstream;

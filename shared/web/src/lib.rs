@@ -7,6 +7,7 @@
 pub mod admin;
 mod body;
 mod hosts;
+mod impatient;
 mod listener;
 mod metrics;
 mod objects;

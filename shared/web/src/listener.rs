@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -19,6 +20,8 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tower::Service;
+
+use crate::impatient::Impatient;
 
 /// Connections that the kernel holds for us before we accept them.
 const BACKLOG: u32 = 1024;
@@ -40,6 +43,10 @@ pub struct ServeLimits {
     /// For a request's head to arrive, and so also how long an idle connection is kept.
     #[serde(with = "runtime::seconds")]
     pub header_timeout: Duration,
+    /// How long a peer may take to read something of what is sent to it; then its connection is
+    /// cut off.
+    #[serde(with = "runtime::seconds")]
+    pub write_timeout: Duration,
     /// Requests at once on one HTTP/2 connection.
     pub streams: u32,
     /// What requests under way have to end once the process drains.
@@ -54,6 +61,7 @@ impl Default for ServeLimits {
             headers: 100,
             header_bytes: 64 * 1024,
             header_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(30),
             streams: 256,
             drain: Duration::from_secs(30),
         }
@@ -73,6 +81,10 @@ impl ServeLimits {
         anyhow::ensure!(
             !self.header_timeout.is_zero(),
             "header_timeout must be larger than 0"
+        );
+        anyhow::ensure!(
+            !self.write_timeout.is_zero(),
+            "write_timeout must be larger than 0"
         );
         anyhow::ensure!(self.streams >= 1, "streams must be at least 1");
         Ok(())
@@ -195,6 +207,7 @@ struct Server {
     router: Router,
     shutdown: Shutdown,
     header_time: Duration,
+    write_time: Duration,
     drain_time: Duration,
 }
 
@@ -215,12 +228,13 @@ impl Server {
             .keep_alive_interval(header_time)
             .max_concurrent_streams(limits.streams)
             .max_header_list_size(u32::try_from(header_bytes).unwrap_or(u32::MAX));
-        let drain_time = limits.drain;
+        let (write_time, drain_time) = (limits.write_timeout, limits.drain);
         Self {
             protocol,
             router,
             shutdown,
             header_time,
+            write_time,
             drain_time,
         }
     }
@@ -239,15 +253,15 @@ impl Server {
                 router.clone().call(request)
             })
         };
-        let connection = self
-            .protocol
-            .serve_connection_with_upgrades(TokioIo::new(stream), service);
-        tokio::pin!(connection);
-
+        // Pinned where they are made: moved, each would take its room twice, in every connection.
+        let stream = TokioIo::new(Impatient::new(stream, self.write_time));
+        let mut connection = pin!(
+            self.protocol
+                .serve_connection_with_upgrades(stream, service)
+        );
         // Until the first bytes tell which protocol it is, hyper has no timer of its own.
-        let silence = tokio::time::sleep(self.header_time);
-        let drained = tokio::time::sleep(Duration::MAX);
-        tokio::pin!(silence, drained);
+        let mut silence = pin!(tokio::time::sleep(self.header_time));
+        let mut drained = pin!(tokio::time::sleep(Duration::MAX));
         let (mut draining, mut waiting) = (false, true);
         loop {
             tokio::select! {

@@ -390,6 +390,41 @@ async fn a_connection_that_does_not_speak_is_closed() {
 }
 
 #[tokio::test]
+async fn a_client_that_stops_reading_is_cut_off() {
+    struct OnDrop(Arc<Notify>);
+    impl Drop for OnDrop {
+        fn drop(&mut self) {
+            self.0.notify_one();
+        }
+    }
+    let dropped = Arc::new(Notify::new());
+    let held = dropped.clone();
+    let endless = move || async move {
+        let state = OnDrop(held.clone());
+        let pieces = futures_util::stream::unfold(state, |state| async {
+            Some((Ok::<_, std::io::Error>(vec![b'x'; 64 * 1024]), state))
+        });
+        axum::body::Body::from_stream(pieces)
+    };
+    let served = serve(
+        Router::new().route("/", get(endless)),
+        ServeLimits {
+            write_timeout: Duration::from_millis(200),
+            ..ServeLimits::default()
+        },
+    );
+    let mut stream = served.connect().await;
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .unwrap();
+
+    tokio::time::timeout(Duration::from_secs(10), dropped.notified())
+        .await
+        .expect("what made the answer is let go of");
+}
+
+#[tokio::test]
 async fn connections_beyond_the_limit_wait_for_their_turn() {
     let served = serve(
         routes(),

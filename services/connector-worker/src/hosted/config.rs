@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Where each connector has its private folders: `<here>/<tenant id>/<connector id>/` with
-    /// `home` (kept: package caches), `work` and `tmp`.
+    /// `home` (kept: package caches), `work` and `tmp`; a connector that runs as several processes
+    /// has the latter two of the further ones in `lanes/<number>/`.
     pub state_dir: PathBuf,
     /// The executable that runs [`guard::main`](super::guard::main), and what leads it there. An
     /// absolute path: it is looked up in no `PATH`.

@@ -21,6 +21,8 @@ pub(super) enum End {
     Idle,
     /// Nobody called for a while, and another server needed its place.
     Evicted,
+    /// The lane that it was started for is of no use any more.
+    Unused,
     /// Its connector was changed, disabled or deleted, or an administrator asked for a restart.
     Released,
     /// The worker itself ends.
@@ -40,7 +42,7 @@ impl End {
     pub(super) const fn is_ours(&self) -> bool {
         matches!(
             self,
-            Self::Idle | Self::Evicted | Self::Released | Self::WorkerEnds
+            Self::Idle | Self::Evicted | Self::Unused | Self::Released | Self::WorkerEnds
         )
     }
 
@@ -53,6 +55,7 @@ impl End {
             Self::Unguarded => "unguarded",
             Self::Idle => "idle",
             Self::Evicted => "evicted",
+            Self::Unused => "unused",
             Self::Released => "released",
             Self::WorkerEnds => "worker_ends",
             Self::Silent(_) => "silent",
@@ -65,6 +68,16 @@ impl End {
     /// The sentence for a caller.
     pub(super) fn message(&self) -> String {
         format!("the hosted server {self}")
+    }
+
+    /// What a call gets that comes after it.
+    pub(super) fn refusal(&self) -> Failure {
+        let kind = match self {
+            // What somebody wanted to end is not to be started again by a call of before.
+            Self::Released | Self::WorkerEnds => FailureKind::Unreachable,
+            _ => FailureKind::Died,
+        };
+        unsent(kind, self.message())
     }
 
     /// What a call gets that waited when it happened.
@@ -95,6 +108,7 @@ impl fmt::Display for End {
             Self::Evicted => {
                 f.write_str("was stopped because nobody called it and another needed its place")
             }
+            Self::Unused => f.write_str("was stopped because nobody needs it any more"),
             Self::Released => f.write_str("was stopped by an administrator's change"),
             Self::WorkerEnds => f.write_str("was stopped because the worker ends"),
             Self::Silent(seconds) => {

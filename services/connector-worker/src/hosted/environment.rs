@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+
+use super::places::Folders;
 
 /// What is passed on from the worker when it is set: where programs are, how text and times are
 /// written, whom to trust in TLS, and how to reach package registries. `*` stands for any rest.
@@ -69,7 +70,7 @@ impl Inherited {
     /// The name of a variable of `own` that no environment can hold.
     pub(super) fn complete(
         &self,
-        folder: &Path,
+        folders: &Folders,
         mark: &str,
         own: &BTreeMap<String, String>,
     ) -> Result<BTreeMap<OsString, OsString>, String> {
@@ -80,8 +81,8 @@ impl Inherited {
             return Err(name.replace('\0', "\u{fffd}"));
         }
         let mut whole = self.0.clone();
-        whole.insert("HOME".into(), folder.join("home").into());
-        whole.insert("TMPDIR".into(), folder.join("tmp").into());
+        whole.insert("HOME".into(), folders.home.clone().into());
+        whole.insert("TMPDIR".into(), folders.tmp.clone().into());
         whole.extend(own.iter().map(|(name, value)| (name.into(), value.into())));
         whole.insert(MARK.into(), mark.into());
         Ok(whole)
@@ -158,21 +159,21 @@ mod tests {
     fn the_tenants_variables_win_over_inherited_ones_but_not_over_the_mark() {
         let inherited = Inherited::pick([("PATH".into(), "/bin".into())], &[]);
         let own = |name: &str| BTreeMap::from([(name.to_owned(), "own".to_owned())]);
-        let folder = Path::new("/f");
+        let folders = Folders::of(std::path::Path::new("/f"), 0);
 
-        let path = inherited.complete(folder, "m", &own("PATH")).unwrap();
+        let path = inherited.complete(&folders, "m", &own("PATH")).unwrap();
         assert_eq!(path[OsStr::new("PATH")], "own");
         assert_eq!(path[OsStr::new("HOME")], "/f/home");
         assert_eq!(
-            inherited.complete(folder, "m", &own(MARK)).unwrap()[OsStr::new(MARK)],
+            inherited.complete(&folders, "m", &own(MARK)).unwrap()[OsStr::new(MARK)],
             "m"
         );
         assert_eq!(
-            inherited.complete(folder, "m", &own("A=B")),
+            inherited.complete(&folders, "m", &own("A=B")),
             Err("A=B".to_owned())
         );
         assert_eq!(
-            inherited.complete(folder, "m", &own("")),
+            inherited.complete(&folders, "m", &own("")),
             Err(String::new())
         );
     }

@@ -3,9 +3,9 @@
 //!
 //! A command is executed as it is, by no shell, in an environment that holds nothing of the
 //! platform's but a short list (`environment`), in folders of its own. One process serves all
-//! calls of its connector; it is started by the first call, stopped when nobody calls, and started
-//! again, ever later, when it ends by itself. Nothing of its process tree outlives this worker by
-//! more than seconds ([`guard`]).
+//! calls of a lane of its connector, and mostly there is one lane; it is started by the first
+//! call, stopped when nobody calls, and started again, ever later, when it ends by itself. Nothing
+//! of its process tree outlives this worker by more than seconds ([`guard`]).
 //!
 //! A process is a `Transport`: revisions and handshakes are decided
 //! above. What a server can do to this worker is bounded: bytes of a message, of standard error,
@@ -14,16 +14,15 @@
 //! Linux only, since the guard is: elsewhere every start fails and says so.
 
 mod backoff;
-mod calls;
 mod config;
 mod end;
 mod environment;
 mod folders;
 pub mod guard;
-mod id_scan;
 mod lines;
 mod metrics;
 mod pipes;
+mod places;
 mod process;
 mod procfs;
 mod ring;

@@ -4,22 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::limits::JSON_MAX_DEPTH;
 use fabric::FailureKind;
-use mcp::{Message, ParseErrorKind};
-use serde_json::value::RawValue;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 use tokio::sync::mpsc;
 
 use super::end::End;
 use super::guard::Report;
-use super::id_scan::IdScan;
 use super::lines::{Line, LineReader};
 use super::process::{HostedProcess, Surroundings};
 use super::ring::{self, Ring};
 use crate::failure::sent;
-use crate::upstream::reply_to;
+use crate::upstream::{IdScan, Incoming};
 
 /// How much of one answer that is too long is read and thrown away, so that the process stays
 /// usable for the calls that answer less.
@@ -69,44 +65,18 @@ impl Pipes {
         if line.trim_ascii().is_empty() {
             return;
         }
-        match mcp::parse(line, JSON_MAX_DEPTH) {
-            Ok(Message::Batch(batch)) => {
-                match serde_json::from_str::<Vec<&RawValue>>(batch.get()) {
-                    Ok(messages) => messages.iter().for_each(|message| {
-                        let one = line.slice_ref(message.get().as_bytes());
-                        match mcp::parse(&one, JSON_MAX_DEPTH) {
-                            Ok(message) => self.take(&message, &one),
-                            Err(_) => self.stray(&one),
-                        }
-                    }),
-                    Err(_) => self.stray(line),
-                }
-            }
-            Ok(message) => self.take(&message, line),
-            Err(error) => {
-                self.stray(line);
-                // An answer to be recognised as such all the same: its call need not wait.
-                if let Some(id) = IdScan::of(line) {
-                    let message = format!("the hosted server's answer {}", flaw(error.kind));
-                    self.process
-                        .calls
-                        .answer(id, Err(sent(FailureKind::Garbage, message)));
-                }
-            }
+        let incoming = Incoming::take(line, &self.process.calls, "the hosted server");
+        if incoming.is_message {
+            self.process
+                .answered
+                .send_if_modified(|answered| !std::mem::replace(answered, true));
         }
-    }
-
-    fn take(&self, message: &Message<'_>, raw: &Bytes) {
-        self.process
-            .answered
-            .send_if_modified(|answered| !std::mem::replace(answered, true));
-        if let Some(reply) = reply_to(message) {
-            self.process.reply(&reply);
+        for reply in &incoming.replies {
+            self.process.reply(reply);
         }
-        if let Message::Error { id: None, .. } = message {
-            self.stray(raw);
+        for stray in &incoming.strays {
+            self.stray(stray);
         }
-        self.process.calls.deliver(message, raw.clone());
     }
 
     /// Keeps what is no message where an administrator finds it.
@@ -158,13 +128,5 @@ impl Pipes {
             _ = stop.wait_for(Option::is_some) => {}
             () = write => {}
         }
-    }
-}
-
-fn flaw(kind: ParseErrorKind) -> &'static str {
-    match kind {
-        ParseErrorKind::NotJson => "is no JSON",
-        ParseErrorKind::TooDeep => "is nested too deeply",
-        ParseErrorKind::NotAMessage => "is no JSON-RPC message",
     }
 }

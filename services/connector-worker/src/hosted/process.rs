@@ -15,14 +15,13 @@ use http::HeaderMap;
 use tokio::process::Command;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
-use super::calls::Calls;
 use super::end::End;
 use super::guard::{Arguments, Role};
 use super::metrics::HostedMetrics;
 use super::ring::Ring;
 use super::{Config, pipes, supervise};
 use crate::failure::{sent, unsent};
-use crate::upstream::{Exchange, Outgoing, Rejected, Transport, Wire};
+use crate::upstream::{Demux, Exchange, Hold, Outgoing, Rejected, Transport, WaitingCall, Wire};
 
 /// Messages that wait for the process to read them. Callers beyond wait with theirs.
 const INPUT_QUEUE: usize = 8;
@@ -53,7 +52,7 @@ pub(super) struct Surroundings {
 
 /// A process, from its start until nothing of it is left.
 pub(crate) struct HostedProcess {
-    pub(super) calls: Arc<Calls>,
+    pub(super) calls: Arc<Demux>,
     input: mpsc::Sender<Bytes>,
     /// The server's own process id; 0 until the guard has told it.
     pub(super) pid: AtomicU32,
@@ -107,7 +106,7 @@ impl HostedProcess {
         let start_timeout = config.start_timeout_of(program);
         let (input, messages) = mpsc::channel(INPUT_QUEUE);
         let process = Arc::new(Self {
-            calls: Calls::new(),
+            calls: Demux::new(),
             input,
             pid: AtomicU32::new(0),
             start_timeout,
@@ -147,7 +146,7 @@ impl HostedProcess {
 
     /// Asks for the end. Calls that wait fail; `gone` tells when nothing is left.
     pub(super) fn stop(&self, why: &End) {
-        self.calls.close(why);
+        self.calls.close(why.refusal());
         self.stop.send_if_modified(|reason| {
             let first = reason.is_none();
             reason.get_or_insert_with(|| why.clone());
@@ -225,11 +224,30 @@ impl Transport for HostedProcess {
     ) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async move { self.send(&body, deadline).await })
     }
+
+    fn unsolicited(
+        &self,
+        _headers: HeaderMap,
+    ) -> BoxFuture<'_, Result<Option<Box<dyn Exchange>>, Rejected>> {
+        Box::pin(std::future::ready(Ok(self.calls.strays())))
+    }
+
+    fn is_closed(&self) -> bool {
+        self.calls.is_closed()
+    }
+
+    fn close(&self) {
+        self.stop(&End::Unused);
+    }
+
+    fn hold(&self) -> Option<Hold> {
+        Some(self.calls.hold())
+    }
 }
 
 /// A call that waits until its deadline.
 struct Bounded {
-    waiting: super::calls::WaitingCall,
+    waiting: WaitingCall,
     deadline: Deadline,
 }
 

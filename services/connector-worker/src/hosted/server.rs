@@ -1,5 +1,5 @@
-//! One connector's hosted server over all lives of its process: one process at a time, the
-//! back-off between them, and what an administrator may see.
+//! One lane of a connector's hosted server over all lives of its process: one process at a time,
+//! the back-off between them, and what an administrator may see.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,13 +9,13 @@ use domain::ConnectorId;
 use egress::Deadline;
 use fabric::{Failure, FailureKind, ProcessState, ProcessStatus};
 use time::OffsetDateTime;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, OwnedMutexGuard, Semaphore};
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
 use super::end::End;
 use super::environment::Inherited;
-use super::folders;
+use super::places::Folders;
 use super::process::{HostedProcess, OnEnd, Start, Surroundings};
 use super::ring::Ring;
 use crate::failure::unsent;
@@ -34,10 +34,11 @@ pub(crate) struct Spec {
 
 pub(super) struct Server {
     connector: ConnectorId,
-    folder: PathBuf,
-    pub(super) ring: Arc<Ring>,
+    folders: Folders,
+    /// Shared by all lanes of the connector.
+    ring: Arc<Ring>,
     /// Held while a process is started or released: there is one at a time.
-    gate: tokio::sync::Mutex<()>,
+    gate: Arc<tokio::sync::Mutex<()>>,
     facts: Mutex<Facts>,
 }
 
@@ -65,12 +66,12 @@ impl Facts {
 }
 
 impl Server {
-    pub(super) fn new(connector: ConnectorId, folder: PathBuf) -> Self {
+    pub(super) fn new(connector: ConnectorId, folders: Folders, ring: Arc<Ring>) -> Self {
         Self {
             connector,
-            folder,
-            ring: Arc::default(),
-            gate: tokio::sync::Mutex::default(),
+            folders,
+            ring,
+            gate: Arc::default(),
             facts: Mutex::default(),
         }
     }
@@ -144,7 +145,7 @@ impl Server {
         let mark = shared.ids.next().simple().to_string();
         let environment = shared
             .inherited
-            .complete(&self.folder, &mark, &spec.environment)
+            .complete(&self.folders, &mark, &spec.environment)
             .map_err(|name| {
                 let message = format!(
                     "the environment variable {name:?} cannot be set: mend its name or value"
@@ -172,6 +173,8 @@ impl Server {
         facts.version = spec.version;
         facts.starts = facts.starts.saturating_add(1);
         facts.started_at = Some(around.clock.now());
+        drop(facts);
+        shared.started.notify_waiters();
         let id = self.connector;
         tracing::info!(connector.id = %id, "started the hosted server of connector {id}");
         Ok(process)
@@ -179,19 +182,7 @@ impl Server {
 
     /// Makes the private folders, and finds the one to work in.
     fn prepare(&self, spec: &Spec) -> Result<PathBuf, Failure> {
-        let make = |name: &str| -> std::io::Result<PathBuf> {
-            use std::os::unix::fs::DirBuilderExt as _;
-            let path = self.folder.join(name);
-            std::fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&path)?;
-            Ok(path)
-        };
-        let ours = make("home")
-            .and_then(|_| make("tmp"))
-            .and_then(|_| make("work"));
-        let ours = ours.map_err(|error| {
+        self.folders.make().map_err(|error| {
             tracing::error!("cannot create the folders of a hosted server: {error}");
             unsent(
                 FailureKind::Internal,
@@ -199,7 +190,7 @@ impl Server {
             )
         })?;
         match &spec.working_directory {
-            None => Ok(ours),
+            None => Ok(self.folders.work.clone()),
             Some(given) if Path::new(given).is_dir() => Ok(given.into()),
             Some(given) => Err(unsent(
                 FailureKind::Unreachable,
@@ -242,27 +233,25 @@ impl Server {
         }
     }
 
-    /// Ends the process and forgets the back-off. Resolves when nothing is left.
-    pub(super) async fn release(&self) {
-        self.release_and(std::future::ready(())).await;
-    }
-
-    /// As [`release`](Self::release), and removes the private folders before another process can
-    /// be started.
-    pub(super) async fn forget(&self) {
-        self.release_and(folders::remove(self.folder.clone())).await;
-    }
-
-    async fn release_and(&self, then: impl Future<Output = ()>) {
+    /// Ends the process and forgets the back-off. Resolves when nothing is left; no other process
+    /// is started while what it returns is held.
+    pub(super) async fn release(&self) -> OwnedMutexGuard<()> {
         // Stopped before the gate, which a start that waits for this very process may hold.
         let current = self.facts().current.clone();
         if let Some(process) = current {
             process.stop(&End::Released);
         }
-        let _gate = self.gate.lock().await;
+        let gate = self.gate.clone().lock_owned().await;
         self.end_current(&End::Released).await;
         self.facts().backoff = Backoff::default();
-        then.await;
+        gate
+    }
+
+    /// Whether a process is there that takes calls.
+    pub(super) fn is_up(&self) -> bool {
+        let facts = self.facts();
+        let current = facts.current.as_ref();
+        current.is_some_and(|process| !process.is_closed())
     }
 
     /// Since when nobody has called the process; `None` when none runs, or a call waits.
@@ -281,7 +270,10 @@ impl Server {
     pub(super) async fn evict(&self, unused_since: Instant) -> bool {
         let current = self.facts().current.clone();
         let Some(process) = current else { return false };
-        if !process.calls.close_if_idle(unused_since, &End::Evicted) {
+        if !process
+            .calls
+            .close_if_idle(unused_since, End::Evicted.refusal())
+        {
             return false;
         }
         process.stop(&End::Evicted);
@@ -337,4 +329,6 @@ pub(super) struct Shared {
     pub(super) ids: Arc<dyn runtime::IdGen>,
     /// One for each process that may run.
     pub(super) slots: Arc<Semaphore>,
+    /// Told of each start.
+    pub(super) started: Notify,
 }

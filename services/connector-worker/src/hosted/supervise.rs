@@ -24,6 +24,8 @@ const END_TOLD_WITHIN: Duration = Duration::from_secs(1);
 const GUARD_EXTRA: Duration = Duration::from_millis(1_500);
 /// How often is looked whether the last call is over while the worker drains.
 const DRAIN_ROUND: Duration = Duration::from_millis(50);
+/// How often is looked whether a process that nobody calls is held all the same.
+const HELD_ROUND: Duration = Duration::from_secs(60);
 
 pub(super) struct Supervisor {
     pub(super) process: Arc<HostedProcess>,
@@ -46,16 +48,15 @@ impl Supervisor {
         self.around.metrics.starts.inc();
 
         let end = self.first_end().await;
-        self.process.calls.close(&end);
+        self.process.calls.close(end.refusal());
         on_end(&end, started.elapsed());
         self.around.metrics.ended(end.label());
         if matches!(end, End::Exited { .. } | End::Killed { .. }) {
             // It may have answered and ended: let the answers come first.
             settled(&mut self.output).await;
         }
-        self.process
-            .calls
-            .fail_all(&end, self.process.has_answered());
+        let failure = end.failure(self.process.has_answered());
+        self.process.calls.fail_all(&failure);
         self.process.stop(&end);
 
         let status = self.end_guard(&end).await;
@@ -204,8 +205,13 @@ async fn idle(process: &HostedProcess, after: Duration) {
     loop {
         let unused_since = process.calls.unused_since().unwrap_or_else(Instant::now);
         tokio::time::sleep_until(unused_since + after).await;
+        if process.calls.is_held() {
+            // Its end counts as use.
+            tokio::time::sleep(HELD_ROUND.min(after)).await;
+            continue;
+        }
         let idle_since = Instant::now().checked_sub(after).unwrap_or(unused_since);
-        if process.calls.close_if_idle(idle_since, &End::Idle) {
+        if process.calls.close_if_idle(idle_since, End::Idle.refusal()) {
             return;
         }
     }
@@ -216,7 +222,7 @@ async fn drained(process: &HostedProcess, shutdown: &runtime::Shutdown) {
     shutdown.draining().await;
     while !process
         .calls
-        .close_if_idle(Instant::now(), &End::WorkerEnds)
+        .close_if_idle(Instant::now(), End::WorkerEnds.refusal())
     {
         tokio::time::sleep(DRAIN_ROUND).await;
     }

@@ -13,6 +13,8 @@ pub(crate) fn redact(outcome: Outcome, secret: Option<&str>) -> Outcome {
         return outcome;
     };
     match outcome {
+        // A native connector never asks back.
+        Outcome::InputRequired(_) => outcome,
         Outcome::Result(result) => Outcome::Result(in_bytes(result, secret)),
         Outcome::Error(mut error) => {
             error.message = error.message.replace(secret, INSTEAD);

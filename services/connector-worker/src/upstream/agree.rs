@@ -4,16 +4,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use domain::UpstreamInfo;
 use egress::Deadline;
 use fabric::{Effect, Failure, FailureKind, RpcError};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use mcp::{ProtocolVersion, codes, header};
 use runtime::Tasks;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::answer::{Answer, Reader, garbage};
+use super::offers::Offers;
 use super::peer::{Link, Refused};
 use super::rejected::{Refusal, is_modern_code};
+use super::sink::Sink;
 use super::{Outgoing, Rejected, Transport, Wire, message};
 use crate::failure::sent;
 
@@ -43,6 +47,10 @@ pub(super) struct Agreed {
     pub(super) era: Era,
     /// What every message carries.
     pub(super) headers: HeaderMap,
+    /// What the server said of itself.
+    pub(super) info: UpstreamInfo,
+    /// The capabilities in `info`, as far as they matter here.
+    pub(super) offers: Offers,
     session: Option<Session>,
 }
 
@@ -89,7 +97,7 @@ impl Drop for Agreed {
 
 /// What the answer to `server/discover` says of a server.
 enum Probe {
-    Modern,
+    Modern(UpstreamInfo),
     Legacy,
     /// Nothing: it may be a slow server of either era.
     Unclear,
@@ -102,24 +110,37 @@ impl Link {
         hint: Option<Era>,
         deadline: Deadline,
     ) -> Result<Agreed, Failure> {
-        if hint == Some(Era::Legacy) {
+        let old_wire = self.transport.wire() == Wire::Sse;
+        if hint == Some(Era::Legacy) || old_wire {
             match self.initialize(deadline).await {
-                Err(Refused::Status(_)) => {} // it may have changed: ask from the start
+                // It may have changed: ask from the start.
+                Err(Refused::Status(_)) if !old_wire => {}
                 Ok(agreed) => return Ok(agreed),
+                Err(Refused::Status(refusal)) => return Err(refusal.failure()),
                 Err(Refused::Failed(failure)) => return Err(failure),
             }
         }
         let probe = match self.discover(deadline).await? {
-            Probe::Modern => return Ok(self.modern()),
+            Probe::Modern(info) => return Ok(self.modern(info)),
             probe => probe,
         };
         match self.initialize(deadline).await {
             Ok(agreed) => Ok(agreed),
-            Err(Refused::Status(refusal)) if refusal.is_modern() => Ok(self.modern()),
+            Err(Refused::Status(refusal)) if refusal.is_modern() => Ok(self.modern(unknown())),
             Err(Refused::Status(refusal))
                 if matches!(probe, Probe::Unclear) && refuses_handshake(&refusal) =>
             {
-                Ok(self.modern())
+                Ok(self.modern(unknown()))
+            }
+            // 2025-03-26, "Backwards Compatibility": a server that takes no POST may be an older one.
+            Err(Refused::Status(refusal))
+                if refusal.has_no_endpoint() && self.transport.fall_back().await =>
+            {
+                match self.initialize(deadline).await {
+                    Ok(agreed) => Ok(agreed),
+                    Err(Refused::Status(refusal)) => Err(refusal.failure()),
+                    Err(Refused::Failed(failure)) => Err(failure),
+                }
             }
             Err(Refused::Status(refusal)) => Err(refusal.failure()),
             Err(Refused::Failed(failure)) => Err(failure),
@@ -128,13 +149,15 @@ impl Link {
 
     /// Asks again what the server speaks, for a legacy agreement that is in doubt.
     pub(super) async fn is_modern_now(&self, deadline: Deadline) -> bool {
-        matches!(self.discover(deadline).await, Ok(Probe::Modern))
+        matches!(self.discover(deadline).await, Ok(Probe::Modern(_)))
     }
 
-    fn modern(&self) -> Agreed {
+    fn modern(&self, info: UpstreamInfo) -> Agreed {
         Agreed {
             era: Era::Modern,
             headers: self.modern_headers(),
+            offers: Offers::of(&info),
+            info,
             session: None,
         }
     }
@@ -174,9 +197,14 @@ impl Link {
         let id = self.next_id();
         let mut headers = self.transport.headers();
         let (result, session) = self
-            .handshake(id, message::initialize(id), headers.clone(), deadline)
+            .handshake(
+                id,
+                message::initialize(id, &self.capabilities),
+                headers.clone(),
+                deadline,
+            )
             .await?;
-        let version = legacy_version(&result)?;
+        let (version, info) = legacy_info(&result)?;
         let wire = self.transport.wire();
         // The header came with 2025-06-18; what came before may not know it.
         if wire == Wire::Http && version >= ProtocolVersion::V2025_06_18 {
@@ -194,6 +222,8 @@ impl Link {
         let agreed = Agreed {
             era: Era::Legacy,
             headers,
+            offers: Offers::of(&info),
+            info,
             session,
         };
         let initialized = bytes::Bytes::from_static(message::INITIALIZED);
@@ -250,8 +280,9 @@ impl Link {
             };
             let reader = Reader {
                 id,
-                events: None,
+                sink: &Sink::Nobody,
                 replies: None,
+                notices: None,
                 deadline,
             };
             match reader.read(&mut *exchange).await? {
@@ -279,13 +310,42 @@ impl Link {
 
 fn probe_of_result(result: &[u8]) -> Probe {
     #[derive(Deserialize)]
-    struct Discovered {
+    struct Discovered<'a> {
         #[serde(default, rename = "supportedVersions")]
         supported: Vec<String>,
+        #[serde(borrow, default)]
+        capabilities: Option<&'a RawValue>,
+        #[serde(default)]
+        instructions: Option<String>,
     }
-    match serde_json::from_slice::<Discovered>(result) {
-        Ok(discovered) if speaks_modern(&discovered.supported) => Probe::Modern,
+    match serde_json::from_slice::<Discovered<'_>>(result) {
+        Ok(discovered) if speaks_modern(&discovered.supported) => Probe::Modern(info(
+            ProtocolVersion::LATEST,
+            discovered.capabilities,
+            discovered.instructions,
+        )),
         _ => Probe::Legacy,
+    }
+}
+
+/// What is known of a modern server that refused to describe itself.
+fn unknown() -> UpstreamInfo {
+    info(ProtocolVersion::LATEST, None, None)
+}
+
+fn info(
+    version: ProtocolVersion,
+    capabilities: Option<&RawValue>,
+    instructions: Option<String>,
+) -> UpstreamInfo {
+    let capabilities = capabilities.filter(|raw| raw.get().starts_with('{'));
+    UpstreamInfo {
+        version: version.as_str().to_owned(),
+        capabilities: capabilities.map_or_else(
+            || RawValue::from_string("{}".to_owned()).expect("it is JSON"),
+            ToOwned::to_owned,
+        ),
+        instructions,
     }
 }
 
@@ -297,7 +357,7 @@ fn probe_of_refusal(refusal: &Refusal) -> Result<Probe, Failure> {
         return Ok(if elsewhere {
             Probe::Legacy
         } else {
-            Probe::Modern
+            Probe::Modern(unknown())
         });
     }
     let status = refusal.status;
@@ -343,16 +403,23 @@ fn speaks_modern(supported: &[String]) -> bool {
         .any(|version| version == ProtocolVersion::LATEST.as_str())
 }
 
-fn legacy_version(result: &[u8]) -> Result<ProtocolVersion, Failure> {
+fn legacy_info(result: &[u8]) -> Result<(ProtocolVersion, UpstreamInfo), Failure> {
     #[derive(Deserialize)]
-    struct Initialized {
+    struct Initialized<'a> {
         #[serde(rename = "protocolVersion")]
         version: String,
+        #[serde(borrow, default)]
+        capabilities: Option<&'a RawValue>,
+        #[serde(default)]
+        instructions: Option<String>,
     }
-    let answer: Initialized = serde_json::from_slice(result)
+    let answer: Initialized<'_> = serde_json::from_slice(result)
         .map_err(|_| garbage("the handshake without a protocol version"))?;
     match answer.version.parse::<ProtocolVersion>() {
-        Ok(version) if !version.is_modern() => Ok(version),
+        Ok(version) if !version.is_modern() => Ok((
+            version,
+            info(version, answer.capabilities, answer.instructions),
+        )),
         _ => Err(garbage(
             "the handshake with a protocol version that nobody here speaks",
         )),

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::Wire;
-use super::agree::{Agreed, Era};
+use super::agree::Agreed;
 use super::peer::{Link, Peer};
 use crate::failure::unsent;
 
@@ -26,8 +26,6 @@ pub(super) struct Agreement(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    /// The era that worked the last time; tried first.
-    hint: Option<Era>,
     running: Option<Running>,
 }
 
@@ -57,7 +55,11 @@ impl Peer {
         let mut ended = self.handshake();
         let waited = tokio::time::timeout_at(deadline.instant(), ended.wait_for(Option::is_some));
         match waited.await {
-            Ok(Ok(ended)) => ended.clone().unwrap_or_else(|| Err(broken_off())),
+            Ok(Ok(ended)) => {
+                let agreed = ended.clone().unwrap_or_else(|| Err(broken_off()))?;
+                self.listen_if_due(&agreed);
+                Ok(agreed)
+            }
             Ok(Err(_)) => Err(broken_off()),
             Err(_) => Err(unsent(
                 FailureKind::Timeout,
@@ -79,16 +81,11 @@ impl Peer {
         if let Some(agreed) = self.link.agreed.load_full() {
             return watch::channel(Some(Ok(agreed))).1;
         }
-        if let Some(last) = state.running.take() {
-            state.hint = match &*last.ended.borrow() {
-                Some(Ok(agreed)) => Some(agreed.era),
-                _ => None,
-            };
-        }
+        state.running = None;
         let (tell, ended) = watch::channel(None);
-        let (link, hint) = (self.link.clone(), state.hint);
+        let link = self.link.clone();
         let task = self.tasks().joinable(async move {
-            let outcome = shake_hands(&link, hint).await;
+            let outcome = shake_hands(&link).await;
             // Not kept by this task when callers hear of it: with the last of them it is over.
             drop(link);
             tell.send_replace(Some(outcome));
@@ -101,16 +98,21 @@ impl Peer {
     }
 }
 
-async fn shake_hands(link: &Link, hint: Option<Era>) -> Result<Arc<Agreed>, Failure> {
+async fn shake_hands(link: &Link) -> Result<Arc<Agreed>, Failure> {
     let deadline = Deadline::after(WITHIN + link.transport.start_timeout());
+    let hint = link.known.era.load().as_deref().copied();
     match link.agree(hint, deadline).await {
         Ok(agreed) => {
             let agreed = Arc::new(agreed);
+            if hint != Some(agreed.era) {
+                link.known.era.store(Some(Arc::new(agreed.era)));
+            }
             link.agreed.store(Some(agreed.clone()));
             Ok(agreed)
         }
         // Whatever was sent, it was not the call.
         Err(failure) => {
+            link.known.era.store(None);
             let lines = link.transport.wire() == Wire::Lines;
             let kind = match failure.kind {
                 // A process that ends so early has never been there for a call.

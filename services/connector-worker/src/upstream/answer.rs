@@ -3,18 +3,21 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use domain::limits::JSON_MAX_DEPTH;
 use egress::Deadline;
-use fabric::{CallEvent, Events, Failure, FailureKind, RpcError};
+use fabric::{CallEvent, Failure, FailureKind, RpcError};
 use http::HeaderMap;
 use mcp::{Id, Message};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::time::Duration;
 
-use super::{Exchange, Transport, reply_to};
+use super::notices::Notices;
+use super::reply::reply_to;
+use super::sink::Sink;
+use super::{Exchange, Transport};
 use crate::failure::sent;
 
 /// How long a server waits for our answer to its ping at most.
-const REPLY_WITHIN: Duration = Duration::from_secs(10);
+pub(super) const REPLY_WITHIN: Duration = Duration::from_secs(10);
 
 /// The response to a request.
 #[derive(Debug)]
@@ -28,9 +31,11 @@ pub(super) enum Answer {
 pub(super) struct Reader<'a> {
     /// The request's id and progress token.
     pub(super) id: u64,
-    pub(super) events: Option<&'a Events>,
+    pub(super) sink: &'a Sink,
     /// How to answer requests of the server, where it may make any.
     pub(super) replies: Option<(&'a dyn Transport, &'a HeaderMap)>,
+    /// Where notifications go that concern no call.
+    pub(super) notices: Option<&'a Notices>,
     pub(super) deadline: Deadline,
 }
 
@@ -61,7 +66,8 @@ impl Reader<'_> {
         let mut answer = None;
         for part in parts {
             let message = parse(part.get().as_bytes())?;
-            answer = self.take_one(&message, text).await?.or(answer);
+            let part = text.slice_ref(part.get().as_bytes());
+            answer = self.take_one(&message, &part).await?.or(answer);
         }
         Ok(answer)
     }
@@ -86,13 +92,11 @@ impl Reader<'_> {
             }
             Message::Error { error, .. } => Ok(Some(Answer::Error(rpc_error(error)?))),
             Message::Notification { method, params } => {
-                if method == "notifications/progress" {
-                    self.progress(*params).await;
-                }
+                self.notice(method, *params, text).await;
                 Ok(None)
             }
-            Message::Request { .. } => {
-                self.reply(message).await;
+            Message::Request { id, method, params } => {
+                self.asked(id.raw(), method, *params).await;
                 Ok(None)
             }
             Message::Batch(_) => Err(garbage("a batch in a batch")),
@@ -105,21 +109,38 @@ impl Reader<'_> {
         is_number(id.raw(), self.id)
     }
 
-    async fn progress(&self, params: Option<&RawValue>) {
-        let (Some(events), Some(params)) = (self.events, params) else {
-            return;
-        };
-        if let Some(progress) = without_token(params.get(), self.id) {
-            // A receiver that is gone wants none.
-            let _ = events.send(CallEvent::Progress(progress)).await;
+    async fn notice(&self, method: &str, params: Option<&RawValue>, text: &Bytes) {
+        match (method, params) {
+            ("notifications/progress", Some(params)) => {
+                if let Some(progress) = without_token(params.get(), self.id) {
+                    self.sink.put(CallEvent::Progress(progress)).await;
+                }
+            }
+            ("notifications/message", Some(params)) => self.sink.log(params, text).await,
+            ("notifications/tasks/status" | "notifications/tasks", Some(params)) => {
+                let params = text.slice_ref(params.get().as_bytes());
+                self.sink.put(CallEvent::Task(params)).await;
+            }
+            ("notifications/cancelled", Some(params)) => {
+                if let Some(id) = cancelled_id(params) {
+                    self.sink.withdraw(id);
+                }
+            }
+            // Whoever opened the URL goes on by what the server says next.
+            ("notifications/elicitation/complete", _) => {}
+            _ => {
+                if let Some(notices) = self.notices {
+                    notices.publish(text.clone());
+                }
+            }
         }
     }
 
-    async fn reply(&self, message: &Message<'_>) {
+    async fn asked(&self, id: &str, method: &str, params: Option<&RawValue>) {
         let Some((transport, headers)) = self.replies else {
             return;
         };
-        let Some(reply) = reply_to(message) else {
+        let Some(reply) = reply_to(id, method, params, Some(self.sink)) else {
             return;
         };
         let deadline = self.deadline.within(REPLY_WITHIN);
@@ -127,6 +148,17 @@ impl Reader<'_> {
             tracing::debug!("could not answer a request of the MCP server: {failure}");
         }
     }
+}
+
+/// The id, raw, of the request that the server takes back.
+pub(super) fn cancelled_id(params: &RawValue) -> Option<&str> {
+    #[derive(Deserialize)]
+    struct Cancelled<'a> {
+        #[serde(borrow, rename = "requestId")]
+        id: &'a RawValue,
+    }
+    let cancelled: Cancelled<'_> = serde_json::from_str(params.get()).ok()?;
+    Some(cancelled.id.get())
 }
 
 /// Reads one message.

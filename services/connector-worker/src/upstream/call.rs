@@ -1,22 +1,24 @@
 //! Requests of a peer, and what is done when the server has forgotten what was agreed.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use egress::Deadline;
-use fabric::{Effect, Events, Failure, FailureKind, Outcome, RpcError};
+use fabric::{Effect, Failure, FailureKind, Method, Outcome, RpcError};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use mcp::{HeaderParams, codes, header};
+use mcp::{ClientProfile, HeaderParams, codes, header};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Wire;
 use super::agree::{Agreed, Era, METHOD, NAME};
 use super::answer::Answer;
-use super::message::{self, ToolCall};
-use super::peer::{Peer, Refused, Request};
+use super::message::{self, Style};
+use super::outcome::{legacy_outcome, modern_outcome};
+use super::peer::{Caller, Peer, Refused, Request};
 use super::rejected::Refusal;
-use crate::failure::{sent, unsent};
+use crate::failure::unsent;
 
 /// Why a request has no result.
 #[derive(Debug)]
@@ -31,48 +33,41 @@ impl From<Failure> for Trouble {
     }
 }
 
-impl From<Trouble> for Outcome {
-    fn from(trouble: Trouble) -> Self {
-        match trouble {
-            Trouble::Error(error) => Self::Error(error),
-            Trouble::Failed(failure) => Self::Failed(failure),
-        }
-    }
-}
-
 impl Peer {
-    /// Calls a tool. A call that the server provably did not begin is sent again once, after
-    /// what stood in its way has been mended.
-    pub(crate) async fn call_tool(
+    /// Makes a request of a client. One that the server provably did not begin is sent again
+    /// once, after what stood in its way has been mended.
+    pub(super) async fn run(
         &self,
-        call: &ToolCall<'_>,
-        events: Option<&Events>,
+        request: &fabric::Request,
+        client: &ClientProfile,
+        caller: &Caller,
         deadline: Deadline,
     ) -> Outcome {
-        let build = |agreed: &Agreed| self.tool_request(call, agreed);
-        let ended = match self.ask(build, events, deadline).await {
+        let build = |agreed: &Agreed| self.client_request(request, client, false, agreed);
+        let ended = match self.ask(build, caller, deadline).await {
             Err(Trouble::Error(error)) if error.code == codes::HEADER_MISMATCH => {
                 // The tool may have got annotated parameters since its list was read.
-                if let Err(failure) = Box::pin(self.list_tools(deadline)).await {
+                if let Err(failure) = Box::pin(self.list_tools(client, deadline)).await {
                     return Outcome::Failed(Failure {
                         effect: Effect::None,
                         ..failure
                     });
                 }
-                self.ask(build, events, deadline).await
+                self.ask(build, caller, deadline).await
             }
             ended => ended,
         };
         match ended {
-            Ok((Era::Legacy, result)) => legacy_outcome(&result),
-            Ok((Era::Modern, result)) => modern_outcome(result),
+            Ok((agreed, result)) if agreed.era == Era::Legacy => legacy_outcome(&result),
+            Ok((_, result)) => modern_outcome(result, request.method, client),
             Err(Trouble::Error(error)) if error.code == codes::HEADER_MISMATCH => {
                 Outcome::Failed(unsent(
                     FailureKind::Garbage,
                     "the MCP server does not accept the headers that its own tool list asks for",
                 ))
             }
-            Err(trouble) => trouble.into(),
+            Err(Trouble::Error(error)) => Outcome::Error(error),
+            Err(Trouble::Failed(failure)) => Outcome::Failed(failure),
         }
     }
 
@@ -81,18 +76,18 @@ impl Peer {
     pub(super) async fn ask<F>(
         &self,
         build: F,
-        events: Option<&Events>,
+        caller: &Caller,
         deadline: Deadline,
-    ) -> Result<(Era, Bytes), Trouble>
+    ) -> Result<(Arc<Agreed>, Bytes), Trouble>
     where
         F: Fn(&Agreed) -> Request,
     {
         let agreed = self.agreed(deadline).await?;
         let refusal = match self
-            .exchange(&agreed, build(&agreed), events, deadline)
+            .exchange(&agreed, build(&agreed), caller, deadline)
             .await
         {
-            Ok(Answer::Result(result)) => return Ok((agreed.era, result)),
+            Ok(Answer::Result(result)) => return Ok((agreed, result)),
             Ok(Answer::Error(error)) => Refusal::of_error(error),
             Err(Refused::Status(refusal)) => refusal,
             Err(Refused::Failed(failure)) => return Err(failure.into()),
@@ -107,50 +102,106 @@ impl Peer {
             return Err(trouble_of(refusal));
         }
         tracing::debug!(status = %refusal.status, "the MCP server has forgotten us, agreeing anew");
-        self.forget(&agreed);
+        self.link.forget(&agreed);
+        self.notices.gap();
         drop(agreed);
         let agreed = self.agreed(deadline).await?;
         match self
-            .exchange(&agreed, build(&agreed), events, deadline)
+            .exchange(&agreed, build(&agreed), caller, deadline)
             .await
         {
-            Ok(Answer::Result(result)) => Ok((agreed.era, result)),
+            Ok(Answer::Result(result)) => Ok((agreed, result)),
             Ok(Answer::Error(error)) => Err(Trouble::Error(error)),
             Err(Refused::Status(refusal)) => Err(trouble_of(refusal)),
             Err(Refused::Failed(failure)) => Err(failure.into()),
         }
     }
 
-    fn tool_request(&self, call: &ToolCall<'_>, agreed: &Agreed) -> Request {
+    pub(super) fn client_request(
+        &self,
+        request: &fabric::Request,
+        client: &ClientProfile,
+        as_task: bool,
+        agreed: &Agreed,
+    ) -> Request {
         let id = self.next_id();
         let modern = agreed.era == Era::Modern;
         let mut headers = agreed.headers.clone();
-        if modern && self.wire() == Wire::Http {
-            headers.insert(METHOD, HeaderValue::from_static("tools/call"));
-            insert_text(&mut headers, NAME, call.name);
-            if let Some(params) = self.header_params.load().get(call.name) {
-                insert_params(&mut headers, params, call.arguments);
+        if self.wire() == Wire::Http {
+            if modern {
+                let method = HeaderValue::from_static(request.method.as_str());
+                headers.insert(METHOD, method);
+                if let (Some(_), Some(name)) = (request.method.name_key(), &request.name) {
+                    insert_text(&mut headers, NAME, name);
+                    let tools = self.link.known.tools.load();
+                    if request.method == Method::CallTool
+                        && let Some(params) = tools.header_params.get(name)
+                    {
+                        insert_params(&mut headers, params, request.arguments.as_deref());
+                    }
+                }
+            }
+            if let Some(meta) = &request.meta {
+                insert_trace(&mut headers, meta);
             }
         }
+        let style = Style {
+            client,
+            modern,
+            as_task,
+        };
         Request {
             id,
-            body: message::call_tool(id, call, modern),
+            body: message::request(id, request, style),
             headers,
         }
     }
 
-    pub(super) fn list_request(&self, cursor: Option<&str>, agreed: &Agreed) -> Request {
+    pub(super) fn list_request(
+        &self,
+        cursor: Option<&str>,
+        client: &ClientProfile,
+        agreed: &Agreed,
+    ) -> Request {
         let id = self.next_id();
-        let modern = agreed.era == Era::Modern;
-        let mut headers = agreed.headers.clone();
-        if modern && self.wire() == Wire::Http {
-            headers.insert(METHOD, HeaderValue::from_static("tools/list"));
-        }
+        let style = style_of(client, agreed);
         Request {
             id,
-            body: message::list_tools(id, cursor, modern),
-            headers,
+            body: message::list_tools(id, cursor, style),
+            headers: self.own_headers("tools/list", agreed),
         }
+    }
+
+    /// A request of our own; `params` is the inside of an object.
+    pub(super) fn own_request(
+        &self,
+        method: &'static str,
+        params: &str,
+        client: &ClientProfile,
+        agreed: &Agreed,
+    ) -> Request {
+        let id = self.next_id();
+        Request {
+            id,
+            body: message::own(id, method, params, style_of(client, agreed)),
+            headers: self.own_headers(method, agreed),
+        }
+    }
+
+    fn own_headers(&self, method: &'static str, agreed: &Agreed) -> HeaderMap {
+        let mut headers = agreed.headers.clone();
+        if agreed.era == Era::Modern && self.wire() == Wire::Http {
+            headers.insert(METHOD, HeaderValue::from_static(method));
+        }
+        headers
+    }
+}
+
+fn style_of<'a>(client: &'a ClientProfile, agreed: &Agreed) -> Style<'a> {
+    Style {
+        client,
+        modern: agreed.era == Era::Modern,
+        as_task: false,
     }
 }
 
@@ -196,41 +247,6 @@ fn trouble_of(refusal: Refusal) -> Trouble {
     }
 }
 
-/// A legacy server's result, without members that mean something in the other era only: a modern
-/// client would take them for ours.
-fn legacy_outcome(result: &Bytes) -> Outcome {
-    match mcp::strip_for_legacy(result) {
-        Ok(result) => Outcome::Result(result),
-        Err(_) => Outcome::Failed(sent(
-            FailureKind::Garbage,
-            "the MCP server answered a result that cannot be read",
-        )),
-    }
-}
-
-fn modern_outcome(result: Bytes) -> Outcome {
-    #[derive(Deserialize)]
-    struct Head<'a> {
-        #[serde(borrow, default, rename = "resultType")]
-        result_type: Option<Cow<'a, str>>,
-    }
-    let unfinished = match serde_json::from_slice::<Head<'_>>(&result) {
-        Ok(head) => head
-            .result_type
-            .as_deref()
-            .map_or("complete", |found| match found {
-                "complete" => "complete",
-                "input_required" => "the tool asks for further input, which cannot be passed on",
-                _ => "the tool answered with a kind of result that was not asked for",
-            }),
-        Err(_) => "the MCP server answered a result that cannot be read",
-    };
-    if unfinished == "complete" {
-        return Outcome::Result(result);
-    }
-    Outcome::Failed(sent(FailureKind::Garbage, unfinished))
-}
-
 fn insert_text(headers: &mut HeaderMap, name: HeaderName, text: &str) {
     let value = HeaderValue::from_str(&header::encode_value(text))
         .expect("an encoded value is printable ASCII");
@@ -244,5 +260,31 @@ fn insert_params(headers: &mut HeaderMap, params: &HeaderParams, arguments: Opti
         if let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(value)) {
             headers.insert(name, value);
         }
+    }
+}
+
+/// W3C trace context travels in `_meta` and, over HTTP, as the headers of the same names.
+fn insert_trace(headers: &mut HeaderMap, meta: &[u8]) {
+    // Nearly no call has one: spare the others a reading.
+    const NAME: &[u8] = b"\"traceparent\"";
+    if !meta.windows(NAME.len()).any(|part| part == NAME) {
+        return;
+    }
+    #[derive(Deserialize)]
+    struct Trace<'a> {
+        #[serde(borrow)]
+        traceparent: Cow<'a, str>,
+        #[serde(borrow, default)]
+        tracestate: Option<Cow<'a, str>>,
+    }
+    let Ok(trace) = serde_json::from_slice::<Trace<'_>>(meta) else {
+        return;
+    };
+    let Ok(parent) = HeaderValue::from_str(&trace.traceparent) else {
+        return;
+    };
+    headers.insert(HeaderName::from_static("traceparent"), parent);
+    if let Some(Ok(state)) = trace.tracestate.map(|state| HeaderValue::from_str(&state)) {
+        headers.insert(HeaderName::from_static("tracestate"), state);
     }
 }

@@ -1,36 +1,28 @@
 //! The answer to one POST: one JSON body, or a stream of events that may be taken up again.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use egress::{Client, Deadline, EgressError, Response};
-use fabric::{BoxFuture, Failure, FailureKind};
+use egress::{Deadline, EgressError, Response};
+use fabric::{BoxFuture, Failure};
 use futures_util::FutureExt as _;
-use http::header::{ACCEPT, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri};
-use http_body_util::Full;
-use mcp::sse;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode};
 use runtime::Tasks;
 use tokio::sync::Semaphore;
 
 use super::Exchange;
-use crate::failure::{from_egress, sent};
+use super::events::{Broken, Events, Place, Source, message_in};
+use crate::failure::from_egress;
 
 /// Times that a stream is taken up again without anything having come of it.
 const ATTEMPTS: u32 = 5;
-/// The pause before that, unless the server names another within the bounds below.
-const PAUSE: Duration = Duration::from_secs(1);
-const PAUSE_MIN: Duration = Duration::from_millis(50);
-const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// Streams whose end is waited for after their answer has come, of one server.
 const RESTS_AT_ONCE: usize = 32;
 const REST_WITHIN: Duration = Duration::from_secs(1);
 const REST_MAX_BYTES: usize = 64 * 1024;
-
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// The form of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,27 +49,8 @@ impl Form {
 /// How to ask for the rest of a stream that ended before its answer came (2025-03-26 to
 /// 2025-11-25, "Resumability and Redelivery").
 pub(super) struct Resume {
-    pub(super) client: Client,
-    pub(super) uri: Uri,
-    /// Those of the request whose answer the stream is.
-    pub(super) headers: HeaderMap,
+    pub(super) source: Source,
     pub(super) deadline: Deadline,
-}
-
-impl Resume {
-    async fn after(&self, event: &str) -> Result<Response, EgressError> {
-        let mut request = Request::get(self.uri.clone())
-            .body(Full::new(Bytes::new()))
-            .map_err(|_| EgressError::Url("it cannot be sent over HTTP"))?;
-        let headers = request.headers_mut();
-        headers.clone_from(&self.headers);
-        headers.remove(CONTENT_TYPE);
-        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
-        if let Ok(event) = HeaderValue::from_str(event) {
-            headers.insert(LAST_EVENT_ID, event);
-        }
-        self.client.send(request, self.deadline).await
-    }
 }
 
 /// Reads what is left of answers whose message has come, within small bounds, so that their
@@ -153,13 +126,10 @@ impl HttpExchange {
     ) -> Self {
         let headers = response.take_headers();
         let stream = EventStream {
-            response,
-            decoder: sse::Decoder::new(max_bytes),
-            ready: VecDeque::new(),
+            events: Events::new(response, max_bytes),
             resume,
             rests,
-            last_event: None,
-            pause: PAUSE,
+            place: Place::default(),
             attempts: 0,
             max_bytes,
         };
@@ -198,20 +168,16 @@ impl Exchange for HttpExchange {
 
     fn finish(self: Box<Self>) {
         if let Body::Events(stream) = self.body {
-            stream.rests.read(stream.response);
+            stream.rests.read(stream.events.into_response());
         }
     }
 }
 
 struct EventStream {
-    response: Response,
-    decoder: sse::Decoder,
-    /// Messages that came in one piece with others.
-    ready: VecDeque<Bytes>,
+    events: Events,
     resume: Option<Resume>,
     rests: Rests,
-    last_event: Option<String>,
-    pause: Duration,
+    place: Place,
     attempts: u32,
     max_bytes: usize,
 }
@@ -219,17 +185,18 @@ struct EventStream {
 impl EventStream {
     async fn next_message(&mut self) -> Result<Option<Bytes>, Failure> {
         loop {
-            if let Some(message) = self.ready.pop_front() {
-                return Ok(Some(message));
-            }
-            let end = match self.response.chunk().await {
-                Ok(Some(chunk)) => {
-                    self.feed(&chunk)?;
-                    continue;
+            let end = match self.events.next().await {
+                Ok(Some(event)) => {
+                    self.attempts = 0;
+                    self.place.note(&event);
+                    match message_in(event) {
+                        Some(message) => return Ok(Some(message)),
+                        None => continue,
+                    }
                 }
                 Ok(None) => Ok(None),
-                Err(error @ EgressError::Died { .. }) => Err(from_egress(&error)),
-                Err(error) => return Err(from_egress(&error)),
+                Err(Broken::Egress(error @ EgressError::Died { .. })) => Err(from_egress(&error)),
+                Err(broken) => return Err(broken.into()),
             };
             if !self.take_up_again().await {
                 return end;
@@ -237,53 +204,20 @@ impl EventStream {
         }
     }
 
-    fn feed(&mut self, chunk: &[u8]) -> Result<(), Failure> {
-        let Self {
-            decoder,
-            ready,
-            last_event,
-            pause,
-            attempts,
-            max_bytes,
-            ..
-        } = self;
-        let take = |event: sse::Event| {
-            *attempts = 0;
-            if let Some(millis) = event.retry {
-                *pause = Duration::from_millis(millis).clamp(PAUSE_MIN, PAUSE_MAX);
-            }
-            let is_message = event.name.is_empty() || event.name == "message";
-            // An event that only sets an id, or wakes the connection, carries nothing.
-            if is_message && !event.data.is_empty() {
-                ready.push_back(Bytes::from(event.data));
-            }
-            if let Some(id) = event.id {
-                *last_event = (!id.is_empty()).then_some(id);
-            }
-        };
-        decoder.feed(chunk, take).map_err(|_| {
-            sent(
-                FailureKind::TooLarge,
-                format!("the answer is larger than {max_bytes} bytes"),
-            )
-        })
-    }
-
     /// Asks for what comes after the last event; tells whether the stream goes on.
     async fn take_up_again(&mut self) -> bool {
-        let (Some(resume), Some(event)) = (&self.resume, &self.last_event) else {
+        let (Some(resume), Some(event)) = (&self.resume, &self.place.last_event) else {
             return false;
         };
         while self.attempts < ATTEMPTS {
             self.attempts += 1;
-            tokio::time::sleep(self.pause).await;
-            match resume.after(event).await {
-                Ok(mut response) if response.status() == StatusCode::OK => {
-                    if Form::of(&response.take_headers()) != Some(Form::Events) {
+            tokio::time::sleep(self.place.pause).await;
+            match resume.source.open(Some(event), resume.deadline).await {
+                Ok(response) if response.status() == StatusCode::OK => {
+                    if Form::of(response.headers()) != Some(Form::Events) {
                         return false;
                     }
-                    self.response = response;
-                    self.decoder = sse::Decoder::new(self.max_bytes);
+                    self.events = Events::new(response, self.max_bytes);
                     return true;
                 }
                 // A server that offers no such thing, or has forgotten the stream.

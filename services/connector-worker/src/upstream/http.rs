@@ -1,6 +1,5 @@
 //! Streamable HTTP: each message is a POST, each answer JSON or a stream of events.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,35 +7,20 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use egress::{Client, Deadline, Response};
 use fabric::{BoxFuture, Failure, FailureKind};
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LOCATION};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
+use http::header::LOCATION;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 use mcp::header;
-use runtime::Tasks;
 use url::Url;
 
+use super::events::Source;
 use super::exchange::{Form, HttpExchange, Rests, Resume};
+use super::standalone::Standalone;
 use super::{Exchange, Outgoing, Rejected, Transport, Wire};
-use crate::failure::{from_egress, sent, unsent};
+use crate::failure::{from_egress, sent};
 
 /// Bytes of an answer that is no success, which is only read for its JSON-RPC error.
 const ERROR_MAX_BYTES: usize = 64 * 1024;
-
-/// Header fields that no connector may set: they belong to the connection or to the protocol.
-const RESERVED: [&str; 12] = [
-    "accept",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "expect",
-    "host",
-    "keep-alive",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 /// One MCP endpoint.
 pub(crate) struct HttpTransport {
@@ -49,34 +33,84 @@ pub(crate) struct HttpTransport {
     rests: Rests,
 }
 
+/// What transports to one endpoint are made of.
+#[derive(Clone)]
+pub(super) struct Endpoint {
+    pub(super) client: Client,
+    pub(super) uri: Uri,
+    /// What goes with every message; see [`base_headers`](super::headers::base_headers).
+    pub(super) headers: HeaderMap,
+    /// Answers, or single events, of more bytes are cut off.
+    pub(super) max_bytes: usize,
+    pub(super) rests: Rests,
+}
+
 impl HttpTransport {
-    /// A transport to `url` that sends `token` as a bearer token and `headers` as they are.
-    /// Answers, or single events, of more than `max_bytes` are cut off.
-    ///
-    /// # Errors
-    /// A header or the token cannot be sent.
-    pub(crate) fn new(
-        client: Client,
-        url: &Url,
-        token: Option<&str>,
-        headers: &BTreeMap<String, String>,
-        max_bytes: usize,
-        tasks: Tasks,
-    ) -> Result<Self, Failure> {
-        let uri = Uri::try_from(url.as_str()).map_err(|_| {
-            unsent(
-                FailureKind::Unreachable,
-                "the connector's URL cannot be called over HTTP",
-            )
-        })?;
-        Ok(Self {
+    pub(super) fn new(endpoint: Endpoint) -> Self {
+        let Endpoint {
+            client,
+            uri,
+            headers,
+            max_bytes,
+            rests,
+        } = endpoint;
+        Self {
             client,
             uri: ArcSwap::from_pointee(uri),
             moved: AtomicBool::new(false),
-            headers: base_headers(token, headers)?,
+            headers,
             max_bytes,
-            rests: Rests::new(tasks),
-        })
+            rests,
+        }
+    }
+
+    /// Where messages go now.
+    pub(super) fn uri(&self) -> Uri {
+        Uri::clone(&self.uri.load())
+    }
+
+    /// Where to ask for a stream.
+    pub(super) fn source(&self, headers: HeaderMap) -> Source {
+        Source {
+            client: self.client.clone(),
+            uri: self.uri(),
+            headers,
+        }
+    }
+
+    pub(super) fn base_headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    pub(super) fn max_bytes(&self) -> usize {
+        self.max_bytes
+    }
+
+    /// Reads an answer that is no success.
+    pub(super) async fn refusal(&self, answer: Response) -> Rejected {
+        let status = answer.status();
+        self.note_redirect(status, answer.headers());
+        let retry_after = retry_after(answer.headers());
+        // A body that cannot be read says nothing; the status still does.
+        let body = answer.collect(ERROR_MAX_BYTES).await.unwrap_or_default();
+        Rejected::Status {
+            status,
+            body,
+            retry_after,
+        }
+    }
+
+    /// Sends a message to `uri`, which is of the same server.
+    pub(super) async fn post_to(
+        &self,
+        uri: Uri,
+        body: Bytes,
+        deadline: Deadline,
+    ) -> Result<Response, Failure> {
+        let mut message = self.message(Method::POST, self.headers.clone(), body);
+        *message.uri_mut() = uri;
+        let answer = self.client.send(message, deadline).await;
+        answer.map_err(|error| from_egress(&error))
     }
 
     async fn post(
@@ -118,7 +152,7 @@ impl HttpTransport {
     fn message(&self, method: Method, headers: HeaderMap, body: Bytes) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
-        *request.uri_mut() = Uri::clone(&self.uri.load());
+        *request.uri_mut() = self.uri();
         *request.headers_mut() = headers;
         request
     }
@@ -145,15 +179,7 @@ impl Transport for HttpTransport {
             let answer = self.post(body, headers, deadline).await?;
             let status = answer.status();
             if !status.is_success() {
-                self.note_redirect(status, answer.headers());
-                let retry_after = retry_after(answer.headers());
-                // A body that cannot be read says nothing; the status still does.
-                let body = answer.collect(ERROR_MAX_BYTES).await.unwrap_or_default();
-                return Err(Rejected::Status {
-                    status,
-                    body,
-                    retry_after,
-                });
+                return Err(self.refusal(answer).await);
             }
             let exchange = match Form::of(answer.headers()) {
                 Some(Form::Json) => HttpExchange::json(answer, self.max_bytes),
@@ -188,6 +214,29 @@ impl Transport for HttpTransport {
         })
     }
 
+    fn unsolicited(
+        &self,
+        headers: HeaderMap,
+    ) -> BoxFuture<'_, Result<Option<Box<dyn Exchange>>, Rejected>> {
+        Box::pin(async move {
+            let has_session = headers.contains_key(header::SESSION_ID);
+            let source = self.source(headers);
+            let answer = Standalone::ask(&source, None).await;
+            let answer = answer.map_err(|error| from_egress(&error))?;
+            match answer.status() {
+                StatusCode::OK if Form::of(answer.headers()) == Some(Form::Events) => {
+                    let stream = Standalone::new(source, answer, self.max_bytes);
+                    Ok(Some(Box::new(stream) as Box<dyn Exchange>))
+                }
+                StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => Ok(None),
+                // A page for people, or a server that knows of no such path for GET.
+                status if status.is_success() => Ok(None),
+                StatusCode::NOT_FOUND if !has_session => Ok(None),
+                _ => Err(self.refusal(answer).await),
+            }
+        })
+    }
+
     fn has_moved(&self) -> bool {
         self.moved.swap(false, Ordering::Relaxed)
     }
@@ -202,48 +251,6 @@ impl Transport for HttpTransport {
             }
         })
     }
-}
-
-/// What goes with every message.
-fn base_headers(
-    token: Option<&str>,
-    headers: &BTreeMap<String, String>,
-) -> Result<HeaderMap, Failure> {
-    let mut base = HeaderMap::with_capacity(12);
-    for (name, value) in headers {
-        let refuse = |why| {
-            let message = format!("the connector's header {name:?} {why}");
-            unsent(FailureKind::Credential, message)
-        };
-        let parsed = HeaderName::try_from(name).map_err(|_| refuse("is no header name"))?;
-        if RESERVED.contains(&parsed.as_str()) || parsed.as_str().starts_with("mcp-") {
-            return Err(refuse("belongs to the protocol and cannot be set"));
-        }
-        let value = secret_value(value).ok_or_else(|| refuse("has a value that cannot be sent"))?;
-        base.insert(parsed, value);
-    }
-    if let Some(token) = token {
-        let value = secret_value(&format!("Bearer {token}")).ok_or_else(|| {
-            unsent(
-                FailureKind::Credential,
-                "the connector's token cannot be sent in a header",
-            )
-        })?;
-        base.insert(AUTHORIZATION, value);
-    }
-    base.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    base.insert(
-        ACCEPT,
-        HeaderValue::from_static("application/json, text/event-stream"),
-    );
-    Ok(base)
-}
-
-/// A value that is never printed.
-fn secret_value(text: &str) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_str(text).ok()?;
-    value.set_sensitive(true);
-    Some(value)
 }
 
 /// Whole seconds of a `Retry-After`; the form with a date is rare and not worth a clock.
@@ -293,9 +300,7 @@ impl Kept {
             }
         }
         Resume {
-            client: transport.client.clone(),
-            uri: Uri::clone(&transport.uri.load()),
-            headers,
+            source: transport.source(headers),
             deadline,
         }
     }

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use mcp::ProtocolVersion;
+use fabric::{Method, Request};
+use mcp::{ClientCapabilities, ClientProfile, ProtocolVersion};
 
 /// Who we are, as a JSON object.
 const CLIENT_INFO: &str = concat!(
@@ -15,22 +16,22 @@ const CLIENT_INFO: &str = concat!(
 /// Told after a legacy handshake.
 pub(super) const INITIALIZED: &[u8] = br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
 
-/// A tool call, by its raw parts.
+/// How a request is to be written.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ToolCall<'a> {
-    pub(crate) name: &'a str,
-    /// A JSON object; absent means `{}`.
-    pub(crate) arguments: Option<&'a [u8]>,
-    /// A JSON object of members that travel on.
-    pub(crate) meta: Option<&'a [u8]>,
-    /// Whether progress notifications are wanted.
-    pub(crate) progress: bool,
+pub(super) struct Style<'a> {
+    /// Whom the request is made for.
+    pub(super) client: &'a ClientProfile,
+    /// Whether it carries the metadata of 2026-07-28.
+    pub(super) modern: bool,
+    /// Whether a tool is asked to run as a task (2025-11-25).
+    pub(super) as_task: bool,
 }
 
-pub(super) fn initialize(id: u64) -> Bytes {
+pub(super) fn initialize(id: u64, capabilities: &ClientCapabilities) -> Bytes {
     let version = ProtocolVersion::LATEST_LEGACY;
+    let capabilities = capabilities.to_json(version);
     Bytes::from(format!(
-        r#"{{"jsonrpc":"2.0","id":{id},"method":"initialize","params":{{"protocolVersion":"{version}","capabilities":{{}},"clientInfo":{CLIENT_INFO}}}}}"#
+        r#"{{"jsonrpc":"2.0","id":{id},"method":"initialize","params":{{"protocolVersion":"{version}","capabilities":{capabilities},"clientInfo":{CLIENT_INFO}}}}}"#
     ))
 }
 
@@ -39,7 +40,7 @@ pub(super) fn discover(id: u64) -> Bytes {
     put_meta(
         &mut out,
         &Meta {
-            modern: true,
+            modern: Some(&ClientProfile::default()),
             progress: None,
             travelling: None,
         },
@@ -47,41 +48,94 @@ pub(super) fn discover(id: u64) -> Bytes {
     close(out)
 }
 
-pub(super) fn list_tools(id: u64, cursor: Option<&str>, modern: bool) -> Bytes {
+pub(super) fn list_tools(id: u64, cursor: Option<&str>, style: Style<'_>) -> Bytes {
     let mut out = open(id, "tools/list", cursor.map_or(0, str::len));
+    let mut comma = Comma::default();
     if let Some(cursor) = cursor {
+        comma.put(&mut out);
         out.put_slice(b"\"cursor\":");
         put_text(&mut out, cursor);
-        if modern {
-            out.put_u8(b',');
-        }
     }
-    put_meta(
-        &mut out,
-        &Meta {
-            modern,
-            progress: None,
-            travelling: None,
-        },
-    );
+    let meta = Meta {
+        modern: style.modern.then_some(style.client),
+        progress: None,
+        travelling: None,
+    };
+    if !meta.is_empty() {
+        comma.put(&mut out);
+        put_meta(&mut out, &meta);
+    }
     close(out)
 }
 
-pub(super) fn call_tool(id: u64, call: &ToolCall<'_>, modern: bool) -> Bytes {
-    let arguments = call.arguments.unwrap_or(b"{}");
-    let size = call.name.len() + arguments.len() + call.meta.map_or(0, <[u8]>::len);
-    let mut out = open(id, "tools/call", size);
-    out.put_slice(b"\"name\":");
-    put_text(&mut out, call.name);
-    out.put_slice(b",\"arguments\":");
-    out.put_slice(arguments);
+/// A request of a client, by its raw parts.
+pub(super) fn request(id: u64, request: &Request, style: Style<'_>) -> Bytes {
+    let arguments = match (&request.arguments, request.method) {
+        (Some(arguments), _) => Some(&**arguments),
+        (None, Method::CallTool) => Some(&b"{}"[..]),
+        (None, _) => None,
+    };
+    let inputs = request.inputs.as_ref().filter(|_| style.modern);
+    let responses = inputs.and_then(|inputs| inputs.responses.as_deref());
+    let state = inputs.and_then(|inputs| inputs.state.as_deref());
+    let size = request.name.as_deref().map_or(0, str::len)
+        + arguments.map_or(0, <[u8]>::len)
+        + request.rest.len()
+        + request.meta.as_deref().map_or(0, <[u8]>::len)
+        + responses.map_or(0, <[u8]>::len)
+        + state.map_or(0, str::len);
+    let mut out = open(id, request.method.as_str(), size);
+    let mut comma = Comma::default();
+    if let (Some(key), Some(name)) = (request.method.name_key(), &request.name) {
+        comma.put(&mut out);
+        out.put_u8(b'"');
+        out.put_slice(key.as_bytes());
+        out.put_slice(b"\":");
+        put_text(&mut out, name);
+    }
+    let raw_members = [
+        ("\"arguments\":", arguments),
+        ("", Some(&*request.rest).filter(|rest| !rest.is_empty())),
+        ("\"task\":", style.as_task.then_some(&b"{}"[..])),
+        ("\"inputResponses\":", responses),
+    ];
+    for (name, value) in raw_members {
+        if let Some(value) = value {
+            comma.put(&mut out);
+            out.put_slice(name.as_bytes());
+            out.put_slice(value);
+        }
+    }
+    if let Some(state) = state {
+        comma.put(&mut out);
+        out.put_slice(b"\"requestState\":");
+        put_text(&mut out, state);
+    }
     let meta = Meta {
-        modern,
-        progress: call.progress.then_some(id),
-        travelling: call.meta.and_then(inside),
+        modern: style.modern.then_some(style.client),
+        progress: request.progress.then_some(id),
+        travelling: request.meta.as_deref().and_then(inside),
     };
     if !meta.is_empty() {
-        out.put_u8(b',');
+        comma.put(&mut out);
+        put_meta(&mut out, &meta);
+    }
+    close(out)
+}
+
+/// A request of our own, `params` being the inside of an object.
+pub(super) fn own(id: u64, method: &str, params: &str, style: Style<'_>) -> Bytes {
+    let mut out = open(id, method, params.len());
+    out.put_slice(params.as_bytes());
+    let meta = Meta {
+        modern: style.modern.then_some(style.client),
+        progress: None,
+        travelling: None,
+    };
+    if !meta.is_empty() {
+        if !params.is_empty() {
+            out.put_u8(b',');
+        }
         put_meta(&mut out, &meta);
     }
     close(out)
@@ -93,8 +147,21 @@ pub(super) fn cancelled(id: u64) -> Bytes {
     ))
 }
 
+/// Puts commas between the members of an object, none before the first.
+#[derive(Default)]
+struct Comma(bool);
+
+impl Comma {
+    fn put(&mut self, out: &mut BytesMut) {
+        if std::mem::replace(&mut self.0, true) {
+            out.put_u8(b',');
+        }
+    }
+}
+
 struct Meta<'a> {
-    modern: bool,
+    /// Whom a modern request is made for.
+    modern: Option<&'a ClientProfile>,
     progress: Option<u64>,
     /// Members without the braces around them.
     travelling: Option<&'a [u8]>,
@@ -102,30 +169,38 @@ struct Meta<'a> {
 
 impl Meta<'_> {
     fn is_empty(&self) -> bool {
-        !self.modern && self.progress.is_none() && self.travelling.is_none()
+        self.modern.is_none() && self.progress.is_none() && self.travelling.is_none()
     }
 }
 
 fn put_meta(out: &mut BytesMut, meta: &Meta<'_>) {
-    if meta.is_empty() {
-        return;
-    }
     out.put_slice(b"\"_meta\":{");
-    let mut comma = "";
-    if meta.modern {
+    let mut comma = Comma::default();
+    if let Some(client) = meta.modern {
+        comma.put(out);
         out.put_slice(b"\"io.modelcontextprotocol/protocolVersion\":\"");
         out.put_slice(ProtocolVersion::LATEST.as_str().as_bytes());
         out.put_slice(b"\",\"io.modelcontextprotocol/clientInfo\":");
         out.put_slice(CLIENT_INFO.as_bytes());
-        out.put_slice(b",\"io.modelcontextprotocol/clientCapabilities\":{}");
-        comma = ",";
+        out.put_slice(b",\"io.modelcontextprotocol/clientCapabilities\":");
+        if client.capabilities == ClientCapabilities::default() {
+            out.put_slice(b"{}");
+        } else {
+            let capabilities = client.capabilities.to_json(ProtocolVersion::LATEST);
+            out.put_slice(capabilities.as_bytes());
+        }
+        if let Some(level) = client.log_level {
+            out.put_slice(b",\"io.modelcontextprotocol/logLevel\":\"");
+            out.put_slice(level.as_str().as_bytes());
+            out.put_u8(b'"');
+        }
     }
     if let Some(token) = meta.progress {
-        put_number(out, comma, "\"progressToken\":", token);
-        comma = ",";
+        comma.put(out);
+        put_number(out, "", "\"progressToken\":", token);
     }
     if let Some(members) = meta.travelling {
-        out.put_slice(comma.as_bytes());
+        comma.put(out);
         out.put_slice(members);
     }
     out.put_u8(b'}');
@@ -173,39 +248,79 @@ mod tests {
         serde_json::from_slice(message).unwrap()
     }
 
+    const MODERN: Style<'_> = Style {
+        modern: true,
+        ..LEGACY
+    };
+    const LEGACY: Style<'_> = Style {
+        client: &NOBODY,
+        modern: false,
+        as_task: false,
+    };
+    const NOBODY: ClientProfile = ClientProfile {
+        capabilities: ClientCapabilities {
+            roots: false,
+            sampling: false,
+            sampling_tools: false,
+            sampling_context: false,
+            elicitation_form: false,
+            elicitation_url: false,
+            tasks: false,
+            ui: None,
+        },
+        log_level: None,
+    };
+
     #[test]
-    fn a_call_carries_its_raw_parts_and_only_the_metadata_of_its_era() {
-        let call = ToolCall {
-            name: "say \"hi\"",
-            arguments: Some(b"{\"a\": 1.50}"),
-            meta: Some(b" { \"traceparent\":\"00\" } "),
+    fn a_request_carries_its_raw_parts_and_only_the_metadata_of_its_era() {
+        let call = Request {
+            arguments: Some(Bytes::from_static(b"{\"a\": 1.50}")),
+            rest: Bytes::from_static(b"\"x\": 1.0"),
+            meta: Some(Bytes::from_static(b" { \"traceparent\":\"00\" } ")),
             progress: true,
+            inputs: Some(fabric::Inputs {
+                responses: Some(Bytes::from_static(b"{\"k\":{}}")),
+                state: Some("s\"".to_owned()),
+            }),
+            ..Request::new(Method::CallTool, Some("say \"hi\"".to_owned()))
         };
 
-        let legacy = call_tool(7, &call, false);
-        let modern = call_tool(7, &call, true);
+        let legacy = request(7, &call, LEGACY);
+        let client = ClientProfile {
+            capabilities: ClientCapabilities {
+                roots: true,
+                ..ClientCapabilities::default()
+            },
+            log_level: Some(mcp::LogLevel::Notice),
+        };
+        let modern = request(
+            7,
+            &call,
+            Style {
+                client: &client,
+                ..MODERN
+            },
+        );
 
-        assert!(
-            std::str::from_utf8(&legacy)
-                .unwrap()
-                .contains("{\"a\": 1.50}")
-        );
         assert_eq!(
-            value(&legacy)["params"],
-            json!({
-                "name": "say \"hi\"", "arguments": {"a": 1.50},
-                "_meta": {"progressToken": 7, "traceparent": "00"}
-            })
+            legacy,
+            r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"say \"hi\"","arguments":{"a": 1.50},"x": 1.0,"_meta":{"progressToken":7,"traceparent":"00"}}}"#
         );
-        let meta = &value(&modern)["params"]["_meta"];
+        let params = &value(&modern)["params"];
+        assert_eq!(
+            (&params["inputResponses"], &params["requestState"]),
+            (&json!({"k": {}}), &json!("s\""))
+        );
+        let meta = &params["_meta"];
         assert_eq!(
             meta["io.modelcontextprotocol/protocolVersion"],
             "2026-07-28"
         );
         assert_eq!(
             meta["io.modelcontextprotocol/clientCapabilities"],
-            json!({})
+            json!({"roots": {}})
         );
+        assert_eq!(meta["io.modelcontextprotocol/logLevel"], "notice");
         assert_eq!(
             meta["io.modelcontextprotocol/clientInfo"]["name"],
             "turnbuckle"
@@ -218,31 +333,45 @@ mod tests {
 
     #[test]
     fn what_is_absent_leaves_no_trace() {
-        let bare = ToolCall {
-            name: "t",
-            arguments: None,
-            meta: Some(b"{}"),
-            progress: false,
-        };
+        let mut bare = Request::new(Method::CallTool, Some("t".to_owned()));
+        bare.meta = Some(Bytes::from_static(b"{}"));
 
         assert_eq!(
-            value(&call_tool(1, &bare, false)),
+            value(&request(1, &bare, LEGACY)),
             json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
                    "params": {"name": "t", "arguments": {}}})
         );
+        let prompt = Request::new(Method::GetPrompt, Some("p".to_owned()));
         assert_eq!(
-            value(&list_tools(2, None, false)),
+            value(&request(1, &prompt, LEGACY))["params"],
+            json!({"name": "p"})
+        );
+        let list = Request::new(Method::ListPrompts, None);
+        assert_eq!(value(&request(1, &list, LEGACY))["params"], json!({}));
+        let read = Request::new(Method::ReadResource, Some("a:b".to_owned()));
+        assert_eq!(
+            value(&request(1, &read, LEGACY))["params"],
+            json!({"uri": "a:b"})
+        );
+        assert_eq!(
+            value(&list_tools(2, None, LEGACY)),
             json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list", "params": {}})
         );
         assert_eq!(
-            value(&list_tools(3, Some(""), true))["params"]["cursor"],
+            value(&list_tools(3, Some(""), MODERN))["params"]["cursor"],
             ""
         );
+        let initialize = initialize(4, &NOBODY.capabilities);
         assert_eq!(
-            value(&initialize(4))["params"]["protocolVersion"],
+            value(&initialize)["params"]["protocolVersion"],
             "2025-11-25"
         );
+        assert_eq!(value(&initialize)["params"]["capabilities"], json!({}));
         assert_eq!(value(&discover(5))["method"], "server/discover");
         assert_eq!(value(&cancelled(6))["params"]["requestId"], 6);
+        assert_eq!(
+            value(&own(7, "logging/setLevel", r#""level":"debug""#, LEGACY))["params"],
+            json!({"level": "debug"})
+        );
     }
 }

@@ -54,6 +54,12 @@ impl Refusal {
         )
     }
 
+    /// Whether there may be no endpoint of Streamable HTTP here (2025-03-26, "Backwards
+    /// Compatibility": a 4xx).
+    pub(super) fn has_no_endpoint(&self) -> bool {
+        self.status.is_client_error() && !self.concerns_credential() && self.status.as_u16() != 429
+    }
+
     /// The failure to report, where neither the era logic nor the caller can use the refusal.
     pub(super) fn failure(&self) -> Failure {
         let status = self.status;

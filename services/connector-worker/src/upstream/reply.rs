@@ -1,22 +1,30 @@
-//! Answers to what a server asks in mid-call. We declare no client capability, so all it may ask
-//! is whether we live.
+//! Answers to what a server asks of its client.
+
+use std::borrow::Cow;
 
 use bytes::Bytes;
-use mcp::{Message, codes};
+use serde_json::value::RawValue;
 
-/// The answer to a server's request: pong, or that there is no such method here. `None` when the
-/// message is no request and needs no answer.
-pub(crate) fn reply_to(message: &Message<'_>) -> Option<Bytes> {
-    let Message::Request { id, method, .. } = message else {
-        return None;
+use super::inputs::{Input, NO_METHOD};
+use super::sink::Sink;
+
+/// The answer to a server's request that can be given at once: pong, or why the client is not
+/// asked. `None` when the question went to the client behind `sink`, whose answer follows.
+pub(super) fn reply_to(
+    id: &str,
+    method: &str,
+    params: Option<&RawValue>,
+    sink: Option<&Sink>,
+) -> Option<Bytes> {
+    if method == "ping" {
+        return Some(mcp::result_response(id, b"{}"));
+    }
+    let input = Input {
+        method: Cow::Borrowed(method),
+        params,
     };
-    let reply = match &**method {
-        "ping" => format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{}}}}"#, id.raw()),
-        _ => format!(
-            r#"{{"jsonrpc":"2.0","id":{},"error":{{"code":{},"message":"Method not found: this client declared no such capability"}}}}"#,
-            id.raw(),
-            codes::METHOD_NOT_FOUND,
-        ),
-    };
-    Some(Bytes::from(reply))
+    match sink.map_or(Err(NO_METHOD), |sink| sink.ask(id, &input)) {
+        Ok(()) => None,
+        Err(undeclared) => Some(undeclared.response(id)),
+    }
 }

@@ -1,13 +1,14 @@
 //! Reading a server's whole tool list.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use domain::ToolDefinition;
 use egress::Deadline;
-use fabric::{Failure, FailureKind};
-use mcp::HeaderParams;
+use fabric::{Failure, FailureKind, Listing};
+use mcp::{ClientProfile, HeaderParams};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -15,7 +16,7 @@ use super::Wire;
 use super::agree::{Agreed, Era};
 use super::answer::garbage;
 use super::call::Trouble;
-use super::peer::Peer;
+use super::peer::{Caller, Peer};
 use crate::failure::sent;
 
 #[derive(Deserialize)]
@@ -26,12 +27,30 @@ struct Page<'a> {
     next_cursor: Option<String>,
 }
 
+/// What calls need to know of a server's tools. Most tools have none of it.
+#[derive(Default)]
+pub(super) struct ToolFacts {
+    /// Whether a list was read at all.
+    pub(super) read: bool,
+    /// Annotated parameters, by tool.
+    pub(super) header_params: HashMap<String, HeaderParams>,
+    /// By tool, how it can run as a task of 2025-11-25; absent where it cannot.
+    pub(super) tasks: HashMap<String, TaskSupport>,
+}
+
+/// `execution.taskSupport` of a tool (2025-11-25, "Tool-Level Negotiation"), but for `forbidden`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TaskSupport {
+    Optional,
+    Required,
+}
+
 /// What has been read so far.
 #[derive(Default)]
 struct List {
     tools: Vec<ToolDefinition>,
     names: HashSet<String>,
-    header_params: HashMap<String, HeaderParams>,
+    facts: ToolFacts,
     dropped: usize,
 }
 
@@ -40,25 +59,32 @@ impl Peer {
     /// that break the protocol's rules are left out, and counted in the log.
     pub(crate) async fn list_tools(
         &self,
+        client: &ClientProfile,
         deadline: Deadline,
-    ) -> Result<Vec<ToolDefinition>, Failure> {
+    ) -> Result<Listing, Failure> {
         let config = &self.config;
         let (mut list, mut bytes) = (List::default(), 0);
         let (mut cursor, mut cursors) = (None::<String>, HashSet::new());
         for _ in 0..config.list_max_pages {
-            let build = |agreed: &Agreed| self.list_request(cursor.as_deref(), agreed);
-            let (era, page) = self.ask(build, None, deadline).await.map_err(failure_of)?;
+            let build = |agreed: &Agreed| self.list_request(cursor.as_deref(), client, agreed);
+            let (agreed, page) = self
+                .ask(build, &Caller::OURS, deadline)
+                .await
+                .map_err(failure_of)?;
             bytes += page.len();
             if bytes > config.list_max_bytes {
                 return Err(too_much(&format!("{} bytes", config.list_max_bytes)));
             }
-            let strict = era == Era::Modern && self.wire() == Wire::Http;
+            let strict = agreed.era == Era::Modern && self.wire() == Wire::Http;
             let next = list.take(&page, strict)?;
             if list.tools.len() > config.list_max_tools {
                 return Err(too_much(&format!("{} tools", config.list_max_tools)));
             }
             let Some(next) = next else {
-                return Ok(self.keep(list));
+                return Ok(Listing {
+                    tools: self.keep(list),
+                    server: Some(agreed.info.clone()),
+                });
             };
             if !cursors.insert(next.clone()) {
                 return Err(garbage("a tool list that goes round in circles"));
@@ -68,7 +94,7 @@ impl Peer {
         Err(too_much(&format!("{} pages", config.list_max_pages)))
     }
 
-    fn keep(&self, list: List) -> Vec<ToolDefinition> {
+    fn keep(&self, mut list: List) -> Vec<ToolDefinition> {
         if list.dropped > 0 {
             tracing::warn!(
                 tools.dropped = list.dropped,
@@ -76,7 +102,8 @@ impl Peer {
                 "left out tools of an MCP server that break the protocol's rules"
             );
         }
-        self.header_params.store(Arc::new(list.header_params));
+        list.facts.read = true;
+        self.link.known.tools.store(Arc::new(list.facts));
         list.tools
     }
 }
@@ -95,7 +122,11 @@ impl List {
             match (ToolDefinition::parse(raw.to_owned()), header_params) {
                 (Ok(tool), Some(params)) if self.names.insert(tool.name.clone()) => {
                     if let Some(params) = params {
-                        self.header_params.insert(tool.name.clone(), params);
+                        let by_tool = &mut self.facts.header_params;
+                        by_tool.insert(tool.name.clone(), params);
+                    }
+                    if let Some(support) = task_support_of(raw) {
+                        self.facts.tasks.insert(tool.name.clone(), support);
                     }
                     self.tools.push(tool);
                 }
@@ -128,6 +159,28 @@ fn header_params_of(tool: &RawValue) -> Option<Option<HeaderParams>> {
     let head: Head = serde_json::from_str(tool.get()).ok()?;
     let params = HeaderParams::from_schema(&head.input_schema).ok()?;
     Some((!params.is_empty()).then_some(params))
+}
+
+fn task_support_of(tool: &RawValue) -> Option<TaskSupport> {
+    if !tool.get().contains("taskSupport") {
+        return None;
+    }
+    #[derive(Deserialize)]
+    struct Head<'a> {
+        #[serde(borrow)]
+        execution: Execution<'a>,
+    }
+    #[derive(Deserialize)]
+    struct Execution<'a> {
+        #[serde(borrow, rename = "taskSupport")]
+        task_support: Cow<'a, str>,
+    }
+    let head: Head<'_> = serde_json::from_str(tool.get()).ok()?;
+    match &*head.execution.task_support {
+        "optional" => Some(TaskSupport::Optional),
+        "required" => Some(TaskSupport::Required),
+        _ => None,
+    }
 }
 
 fn too_much(limit: &str) -> Failure {

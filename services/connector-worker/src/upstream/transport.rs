@@ -8,6 +8,8 @@ use egress::Deadline;
 use fabric::{BoxFuture, Failure};
 use http::{HeaderMap, StatusCode};
 
+use super::demux::Hold;
+
 /// How messages travel, as far as the protocol's rules differ by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wire {
@@ -16,6 +18,9 @@ pub(crate) enum Wire {
     /// One message a line, over a pipe to a process: nothing but the id of a request, and its
     /// progress token, tells to what an incoming message belongs.
     Lines,
+    /// HTTP+SSE of 2024-11-05: messages go out by POST, everything comes back on one stream of
+    /// events, so that it is read like [`Wire::Lines`]. Always legacy.
+    Sse,
 }
 
 /// A request on its way out.
@@ -80,6 +85,40 @@ pub(crate) trait Transport: Send + Sync {
         deadline: Deadline,
     ) -> BoxFuture<'_, Result<(), Failure>>;
 
+    /// What the server says outside any exchange: its requests, and notifications that no progress
+    /// token ties to one. Over HTTP this opens the standalone stream (GET), and `headers` are
+    /// those of the session; it is taken up again by itself where it breaks. For the other wires
+    /// it is what has come since the start, within bounds, and can be had once.
+    ///
+    /// `None` when the server offers no such thing (405), or somebody has it already.
+    fn unsolicited(
+        &self,
+        headers: HeaderMap,
+    ) -> BoxFuture<'_, Result<Option<Box<dyn Exchange>>, Rejected>> {
+        drop(headers);
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
+    /// Whether nothing can be sent any more: the process has ended, or the connection is gone. What
+    /// was agreed went with it, and another transport is to be asked for.
+    fn is_closed(&self) -> bool {
+        false
+    }
+
+    /// Nobody needs it any more: a process ends now, not when it has been idle for long.
+    fn close(&self) {}
+
+    /// Keeps a process from being idle although no call runs, until what is returned is dropped.
+    fn hold(&self) -> Option<Hold> {
+        None
+    }
+
+    /// Turns to HTTP+SSE of 2024-11-05, because there is no Streamable HTTP here; says whether it
+    /// did, and [`wire`](Self::wire) is another from then on.
+    fn fall_back(&self) -> BoxFuture<'_, bool> {
+        Box::pin(std::future::ready(false))
+    }
+
     /// Whether the last refusal named another address of the same server, which is used from now
     /// on. Says so once. Only for [`Wire::Http`].
     fn has_moved(&self) -> bool {
@@ -96,9 +135,9 @@ pub(crate) trait Transport: Send + Sync {
 /// What comes back for one request: the messages that belong to it, its response the last.
 /// Dropping it gives up on the answer; whether the server must be told is the era logic's duty.
 pub(crate) trait Exchange: Send {
-    /// The next message, whole, as it came; `None` when no more will come. For [`Wire::Lines`]
-    /// those are the response with the request's id and progress notifications with its token;
-    /// everything else a server says there belongs to no request (see [`super::reply_to`]).
+    /// The next message, whole, as it came; `None` when no more will come. For [`Wire::Lines`] and
+    /// [`Wire::Sse`] those are the response with the request's id and progress notifications with
+    /// its token; everything else a server says there is [`Transport::unsolicited`].
     fn next(&mut self) -> BoxFuture<'_, Result<Option<Bytes>, Failure>>;
 
     /// Header fields of the answer; none for [`Wire::Lines`].

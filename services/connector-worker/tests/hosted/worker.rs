@@ -13,7 +13,7 @@ use domain::{
 };
 use fabric::{
     BoxFuture, Call, CallEvent, Effect, Execute, Failure, FailureKind, Lease, LeaseError,
-    LeasedSecrets, Leases, Outcome, ProcessState, Request, Workers,
+    LeasedSecrets, Leases, Method, Outcome, ProcessState, Request, Workers,
 };
 use runtime::{IdGen, SystemClock, TimeOrderedIds};
 use secrecy::SecretBox;
@@ -66,6 +66,7 @@ impl Bench {
             egress: egress::Client::new(&egress::EgressConfig::default()).unwrap(),
             clock: Arc::new(SystemClock),
             ids: Arc::new(TimeOrderedIds),
+            listener: None,
             environment: std::env::vars_os().collect(),
         };
         let (_, process) = runtime::Process::new();
@@ -89,12 +90,13 @@ impl Bench {
             tenant: self.tenant,
             connector: self.connector,
             version: 1,
-            request: Request::CallTool {
-                name: tool.to_owned(),
+            request: Request {
                 arguments: Some(Bytes::from(arguments.to_string())),
-                meta: None,
                 progress,
+                ..Request::new(Method::CallTool, Some(tool.to_owned()))
             },
+            client: Arc::default(),
+            user_token: None,
             principal: Principal {
                 key: KeyId::new(TimeOrderedIds.next()),
                 scope: Scope::TenantUser,
@@ -120,11 +122,13 @@ fn connector(command: Vec<String>) -> Connector {
         enabled: true,
         prefix: String::new(),
         credential: ConnectorSecrets::default().info(),
+        on_change: domain::OnChange::Accept,
         sync: SyncStatus {
             state: SyncState::Pending,
             at: None,
             error: None,
             tools: 0,
+            changed: domain::ChangedTools::default(),
         },
         created_at: now,
         updated_at: now,
@@ -149,7 +153,7 @@ async fn a_server_is_started_by_the_first_question_called_and_gone_when_released
     let (worker, tenant, id) = (&bench.worker, bench.tenant, bench.connector);
     assert_eq!(worker.process(tenant, id).await, None);
 
-    let tools = worker.list_tools(tenant, id, 1).await.unwrap();
+    let tools = worker.list_tools(tenant, id, 1).await.unwrap().tools;
     assert!(tools.iter().any(|tool| tool.name == "echo"), "{tools:?}");
     assert_eq!(text(bench.call("echo", json!({"text": "hi"})).await), "hi");
     assert_eq!(

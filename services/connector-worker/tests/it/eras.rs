@@ -1,7 +1,7 @@
 //! A call reaches servers of either era, by the rules of that era.
 
 use bytes::Bytes;
-use fabric::{Execute, Outcome, Request};
+use fabric::{Execute, Method, Outcome, Request};
 use serde_json::json;
 use testkit::upstream::{Script, Upstream};
 
@@ -151,15 +151,14 @@ async fn what_a_client_wrote_travels_on_byte_for_byte_and_nothing_else_does() {
     for upstream in [Upstream::legacy().await, Upstream::modern().await] {
         let bench = Bench::new();
         let mut call = call(bench.remote(&upstream.url()), "echo", json!(null));
-        call.request = Request::CallTool {
-            name: "echo".to_owned(),
+        call.request = Request {
             arguments: Some(Bytes::from_static(
                 b"{\"message\": \"a\\u00e4\",\n \"n\": 1.50e0}",
             )),
             meta: Some(Bytes::from_static(
                 b"{\"traceparent\":\"00-1\",\"x.y/z\":[1]}",
             )),
-            progress: false,
+            ..Request::new(Method::CallTool, Some("echo".to_owned()))
         };
 
         assert_eq!(text(bench.worker.execute(call, None).await), "aä");

@@ -141,7 +141,7 @@ async fn a_large_event_of_a_stream_is_cut_as_well() {
 }
 
 #[tokio::test]
-async fn a_server_that_wants_more_input_cannot_have_it_yet() {
+async fn a_server_that_asks_what_its_client_never_declared_answers_garbage() {
     let (upstream, bench) = (Upstream::modern().await, Bench::new());
     let connector = bench.remote(&upstream.url());
 
@@ -149,7 +149,7 @@ async fn a_server_that_wants_more_input_cannot_have_it_yet() {
 
     assert_eq!(
         failure.message,
-        "the tool asks for further input, which cannot be passed on."
+        "the MCP server asked for input that the client cannot give."
     );
 }
 

@@ -5,10 +5,18 @@
     reason = "a test that cannot be set up has failed"
 )]
 
+mod asking;
 mod eras;
 mod failures;
 mod holding;
 mod hosted;
+mod lanes;
 mod lists;
+mod parking;
+mod requests;
 mod sessions;
+mod sse;
+mod standalone;
 mod support;
+mod tasks;
+mod watching;

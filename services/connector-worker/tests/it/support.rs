@@ -13,9 +13,10 @@ use domain::{
     SyncStatus, TenantId, ToolDefinition,
 };
 use fabric::{
-    BoxFuture, Call, CallEvent, Execute, Failure, Lease, LeaseError, LeasedSecrets, Leases,
-    Outcome, Request, Workers,
+    BoxFuture, Call, CallEvent, Execute, Failure, InputRequired, Inputs, Lease, LeaseError,
+    LeasedSecrets, Leases, Method, Outcome, Request, RpcError, UpstreamListener, Workers,
 };
+use mcp::{ClientCapabilities, ClientProfile};
 use runtime::{Process, SequentialIds, SystemClock};
 use secrecy::SecretBox;
 use serde_json::Value;
@@ -84,6 +85,19 @@ impl Bench {
     }
 
     pub(crate) fn with(change: impl FnOnce(&mut Config), leases: Table) -> Self {
+        Self::build(change, leases, None)
+    }
+
+    /// A worker whose control-plane hears of changed tools.
+    pub(crate) fn listened(listener: Arc<dyn UpstreamListener>) -> Self {
+        Self::build(|_| {}, Table::default(), Some(listener))
+    }
+
+    fn build(
+        change: impl FnOnce(&mut Config),
+        leases: Table,
+        listener: Option<Arc<dyn UpstreamListener>>,
+    ) -> Self {
         let mut config = Config::default();
         let folder = tempfile::tempdir().unwrap();
         config.hosted.state_dir = folder.path().to_owned();
@@ -105,6 +119,7 @@ impl Bench {
             egress: egress::Client::new(&egress).unwrap(),
             clock: Arc::new(SystemClock),
             ids: Arc::new(SequentialIds::default()),
+            listener,
             environment: std::env::vars_os().collect(),
         };
         let worker = Arc::new(Worker::build(config, deps, &process).unwrap());
@@ -166,11 +181,13 @@ impl Bench {
             enabled: true,
             prefix: String::new(),
             credential: secrets.info(),
+            on_change: domain::OnChange::Accept,
             sync: SyncStatus {
                 state: SyncState::Pending,
                 at: None,
                 error: None,
                 tools: 0,
+                changed: domain::ChangedTools::default(),
             },
             created_at: at,
             updated_at: at,
@@ -197,10 +214,7 @@ impl Bench {
     ) -> (Outcome, Vec<Value>) {
         let (events, mut received) = mpsc::channel(2);
         let mut call = call(connector, tool, args);
-        let Request::CallTool { progress, .. } = &mut call.request else {
-            unreachable!()
-        };
-        *progress = true;
+        call.request.progress = true;
         let collect = async {
             let mut all = Vec::new();
             while let Some(event) = received.recv().await {
@@ -218,7 +232,8 @@ impl Bench {
         &self,
         connector: ConnectorId,
     ) -> Result<Vec<ToolDefinition>, Failure> {
-        self.worker.list_tools(TENANT, connector, 0).await
+        let listing = self.worker.list_tools(TENANT, connector, 0).await?;
+        Ok(listing.tools)
     }
 }
 
@@ -228,12 +243,12 @@ pub(crate) fn call(connector: ConnectorId, tool: &str, arguments: Value) -> Call
         tenant: TENANT,
         connector,
         version: 0,
-        request: Request::CallTool {
-            name: tool.to_owned(),
+        request: Request {
             arguments: (!arguments.is_null()).then(|| Bytes::from(arguments.to_string())),
-            meta: None,
-            progress: false,
+            ..Request::new(Method::CallTool, Some(tool.to_owned()))
         },
+        client: Arc::default(),
+        user_token: None,
         principal: Principal {
             key: KeyId::new(Uuid::from_u128(7)),
             scope: Scope::TenantUser,
@@ -241,6 +256,50 @@ pub(crate) fn call(connector: ConnectorId, tool: &str, arguments: Value) -> Call
         },
         deadline: Duration::from_secs(10),
         request_id: "r1".to_owned(),
+    }
+}
+
+/// The same call by a client that declared `capabilities`.
+pub(crate) fn by(mut call: Call, capabilities: &Value) -> Call {
+    let raw = serde_json::value::to_raw_value(capabilities).unwrap();
+    call.client = Arc::new(ClientProfile {
+        capabilities: ClientCapabilities::parse(&raw).unwrap(),
+        log_level: call.client.log_level,
+    });
+    call
+}
+
+/// The same call with answers to what was asked.
+pub(crate) fn answering(mut call: Call, asked: &InputRequired, responses: &Value) -> Call {
+    call.request.inputs = Some(Inputs {
+        responses: Some(Bytes::from(responses.to_string())),
+        state: asked.state.clone(),
+    });
+    call
+}
+
+/// The same call by somebody else.
+pub(crate) fn of_key(mut call: Call, key: u128) -> Call {
+    call.principal.key = KeyId::new(Uuid::from_u128(key));
+    call
+}
+
+pub(crate) fn asked(outcome: Outcome) -> InputRequired {
+    match outcome {
+        Outcome::InputRequired(asked) => asked,
+        other => panic!("nothing asked but {other:?}"),
+    }
+}
+
+/// What is asked, as JSON.
+pub(crate) fn requests(asked: &InputRequired) -> Value {
+    serde_json::from_slice(asked.requests.as_deref().unwrap()).unwrap()
+}
+
+pub(crate) fn error(outcome: Outcome) -> RpcError {
+    match outcome {
+        Outcome::Error(error) => error,
+        other => panic!("no error but {other:?}"),
     }
 }
 

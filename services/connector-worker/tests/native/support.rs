@@ -91,11 +91,13 @@ pub(crate) fn lease_of(catalog: &str, base_url: &str, token: Option<&str>) -> Le
         enabled: true,
         prefix: String::new(),
         credential: CredentialInfo::default(),
+        on_change: domain::OnChange::Accept,
         sync: SyncStatus {
             state: SyncState::Ok,
             at: None,
             error: None,
             tools: 0,
+            changed: domain::ChangedTools::default(),
         },
         created_at: now,
         updated_at: now,
@@ -176,7 +178,7 @@ pub(crate) async fn call_with(
     {
         Outcome::Result(result) => End::Result(serde_json::from_slice(&result).unwrap()),
         Outcome::Failed(failure) => End::Failed(failure),
-        Outcome::Error(error) => panic!("{error:?}"),
+        other => panic!("{other:?}"),
     }
 }
 

@@ -6,6 +6,7 @@ mod record;
 mod rules;
 mod script;
 mod serve;
+mod sse;
 mod tools;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ pub use record::Received;
 use record::Record;
 pub use script::{Era, Script};
 use serve::State;
+pub use sse::{Posted, SseServer};
 
 /// A running fake server. Ends when it is dropped.
 #[derive(Debug)]

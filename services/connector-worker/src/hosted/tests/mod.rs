@@ -1,6 +1,7 @@
 //! Real processes: servers of the test kit, run through the real guard.
 
 mod calls;
+mod lanes;
 mod owner;
 mod start;
 mod tree;
@@ -88,8 +89,12 @@ impl Bench {
     }
 
     async fn connect(&self, spec: &Spec) -> Result<Arc<HostedProcess>, Failure> {
+        self.connect_lane(0, spec).await
+    }
+
+    async fn connect_lane(&self, lane: u32, spec: &Spec) -> Result<Arc<HostedProcess>, Failure> {
         self.servers
-            .connect(self.tenant, self.connector, spec, in_time())
+            .connect(self.tenant, self.connector, lane, spec, in_time())
             .await
     }
 

@@ -224,7 +224,7 @@ async fn one_process_more_than_the_worker_may_run_is_refused() {
     let other = ConnectorId::new(TimeOrderedIds.next());
     let refused = bench
         .servers
-        .connect(bench.tenant, other, &bench.spec(&[]), in_time())
+        .connect(bench.tenant, other, 0, &bench.spec(&[]), in_time())
         .await;
 
     let failure = refused.err().unwrap();
@@ -239,7 +239,7 @@ async fn one_process_more_than_the_worker_may_run_is_refused() {
     bench.release().await;
     bench
         .servers
-        .connect(bench.tenant, other, &bench.spec(&[]), in_time())
+        .connect(bench.tenant, other, 0, &bench.spec(&[]), in_time())
         .await
         .unwrap();
 }
@@ -259,14 +259,14 @@ async fn a_server_that_nobody_calls_makes_room_for_another_but_not_one_that_is_i
 
     let refused = bench
         .servers
-        .connect(bench.tenant, other, &spec, in_time())
+        .connect(bench.tenant, other, 0, &spec, in_time())
         .await;
     assert_eq!(refused.err().unwrap().kind, FailureKind::Busy);
 
     drop(waiting);
     bench
         .servers
-        .connect(bench.tenant, other, &spec, in_time())
+        .connect(bench.tenant, other, 0, &spec, in_time())
         .await
         .unwrap();
     assert!(process.is_closed());

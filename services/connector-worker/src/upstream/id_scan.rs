@@ -6,7 +6,7 @@ const TOKEN_MAX: usize = 24;
 
 /// Reads the bytes of one line in any number of parts and keeps next to nothing of them.
 #[derive(Debug, Default)]
-pub(super) struct IdScan {
+pub(crate) struct IdScan {
     depth: u64,
     in_string: bool,
     escaped: bool,
@@ -19,19 +19,19 @@ pub(super) struct IdScan {
 }
 
 impl IdScan {
-    pub(super) fn of(line: &[u8]) -> Option<u64> {
+    pub(crate) fn of(line: &[u8]) -> Option<u64> {
         let mut scan = Self::default();
         scan.feed(line);
         scan.id()
     }
 
-    pub(super) fn feed(&mut self, part: &[u8]) {
+    pub(crate) fn feed(&mut self, part: &[u8]) {
         part.iter().for_each(|byte| self.step(*byte));
     }
 
     /// The id, when it is a number as ours are and when the object says that it is JSON-RPC: a log
     /// line that is JSON and has an `id` is no answer.
-    pub(super) fn id(&self) -> Option<u64> {
+    pub(crate) fn id(&self) -> Option<u64> {
         let id = self.id.as_ref().filter(|_| self.is_message)?;
         std::str::from_utf8(id).ok()?.trim().parse().ok()
     }

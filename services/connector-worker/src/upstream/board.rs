@@ -1,0 +1,293 @@
+//! What stands between a call at a legacy server and its client while the server may ask back:
+//! the open questions, the events that nobody reads at the moment, and how it ended.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use fabric::{CallEvent, Events, InputRequired, Outcome};
+use mcp::{ClientProfile, LogLevel};
+use serde_json::value::RawValue;
+use tokio::sync::Notify;
+
+use super::agree::Agreed;
+use super::inputs::{Input, Undeclared, kind_of};
+
+/// Questions of one call that are open at once; a server that asks more is refused.
+const OPEN_MAX: usize = 32;
+
+/// What stands between a call and its client.
+pub(super) struct Board {
+    client: Arc<ClientProfile>,
+    /// Bytes of events and questions that wait at most.
+    max_bytes: usize,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    open: Vec<Ask>,
+    asked: u32,
+    outcome: Option<Outcome>,
+    /// The session that the call was made in.
+    session: Option<Arc<Agreed>>,
+    /// Where events go; absent while nobody waits.
+    events: Option<Events>,
+    kept: VecDeque<CallEvent>,
+    kept_bytes: usize,
+}
+
+/// A question of the server that is not answered.
+struct Ask {
+    /// Unique in the call's life.
+    key: String,
+    /// The server's id, raw.
+    id: String,
+    /// `{"method":…,"params":…}`.
+    request: Bytes,
+}
+
+/// What a caller has to do with.
+pub(super) enum Turn {
+    Ended(Outcome),
+    Asked(InputRequired),
+}
+
+/// Answers that cannot be understood.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Malformed;
+
+impl Board {
+    pub(super) fn new(
+        client: Arc<ClientProfile>,
+        events: Option<Events>,
+        max_bytes: usize,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            client,
+            max_bytes,
+            state: Mutex::new(State {
+                events,
+                ..State::default()
+            }),
+            changed: Notify::new(),
+        })
+    }
+
+    pub(super) fn log_level(&self) -> Option<LogLevel> {
+        self.client.log_level
+    }
+
+    /// Opens a question.
+    ///
+    /// # Errors
+    /// The client cannot be asked this.
+    pub(super) fn ask(&self, id: &str, input: &Input<'_>) -> Result<(), Undeclared> {
+        kind_of(input, &self.client.capabilities)?;
+        let request = input.to_json();
+        let mut state = self.state();
+        let bytes = state
+            .open
+            .iter()
+            .map(|ask| ask.request.len())
+            .sum::<usize>();
+        if state.open.len() >= OPEN_MAX || bytes + request.len() > self.max_bytes {
+            return Err(Undeclared {
+                code: mcp::codes::INTERNAL_ERROR,
+                message: "Internal error: too much is asked at once",
+            });
+        }
+        state.asked += 1;
+        let key = format!("input-{}", state.asked);
+        state.open.push(Ask {
+            key,
+            id: id.to_owned(),
+            request,
+        });
+        drop(state);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// The server takes a question back.
+    pub(super) fn withdraw(&self, id: &str) {
+        self.state().open.retain(|ask| ask.id != id);
+    }
+
+    /// Notes in which session the call is made.
+    pub(super) fn is_in(&self, session: &Arc<Agreed>) {
+        self.state().session = Some(session.clone());
+    }
+
+    /// The session that the server waits in for answers; `None` when it waits for none.
+    pub(super) fn session(&self) -> Option<Arc<Agreed>> {
+        self.state().session.clone()
+    }
+
+    /// Notes how the call ended.
+    pub(super) fn end(&self, outcome: Outcome) {
+        let mut state = self.state();
+        state.open.clear();
+        state.session = None;
+        // The first end is the one.
+        state.outcome.get_or_insert(outcome);
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.state().outcome.is_some()
+    }
+
+    /// Hands on an event, or keeps it while nobody waits; the oldest make room.
+    pub(super) async fn put(&self, event: CallEvent) {
+        let events = self.state().events.clone();
+        if let Some(events) = events {
+            let Err(unsent) = events.send(event).await else {
+                return;
+            };
+            self.keep(unsent.0);
+        } else {
+            self.keep(event);
+        }
+    }
+
+    /// As [`put`](Self::put), but waits for nobody.
+    pub(super) fn offer(&self, event: CallEvent) {
+        let events = self.state().events.clone();
+        match events {
+            Some(events) => drop(events.try_send(event)),
+            None => self.keep(event),
+        }
+    }
+
+    fn keep(&self, event: CallEvent) {
+        let mut state = self.state();
+        state.kept_bytes += weight(&event);
+        state.kept.push_back(event);
+        while state.kept_bytes > self.max_bytes {
+            let Some(oldest) = state.kept.pop_front() else {
+                break;
+            };
+            state.kept_bytes -= weight(&oldest);
+        }
+    }
+
+    /// Waits until the call has ended or something is asked.
+    pub(super) async fn turn(&self) -> Turn {
+        loop {
+            if let Some(turn) = self.now() {
+                return turn;
+            }
+            self.changed.notified().await;
+            // A server may ask several things together.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn now(&self) -> Option<Turn> {
+        let state = self.state();
+        if let Some(outcome) = &state.outcome {
+            return Some(Turn::Ended(outcome.clone()));
+        }
+        if state.open.is_empty() {
+            return None;
+        }
+        let mut requests = BytesMut::new();
+        for ask in &state.open {
+            requests.put_u8(if requests.is_empty() { b'{' } else { b',' });
+            requests.put_u8(b'"');
+            requests.put_slice(ask.key.as_bytes());
+            requests.put_slice(b"\":");
+            requests.put_slice(&ask.request);
+        }
+        requests.put_u8(b'}');
+        Some(Turn::Asked(InputRequired {
+            requests: Some(requests.freeze()),
+            state: None,
+            meta: None,
+        }))
+    }
+
+    /// Nobody waits from now on: events are kept.
+    pub(super) fn leave(&self) {
+        self.state().events = None;
+    }
+
+    /// Somebody waits again: what was kept comes first.
+    pub(super) async fn return_to(&self, events: Option<&Events>) {
+        let kept = {
+            let mut state = self.state();
+            state.kept_bytes = 0;
+            state.events = events.cloned();
+            std::mem::take(&mut state.kept)
+        };
+        if let Some(events) = events {
+            for event in kept {
+                if events.send(event).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The JSON-RPC responses for the server that `responses`, by key, are; their questions are
+    /// closed with that. Keys that nobody asked for are left alone.
+    ///
+    /// # Errors
+    /// An answer is no JSON object: nothing is closed.
+    pub(super) fn answers(&self, responses: Option<&[u8]>) -> Result<Vec<Bytes>, Malformed> {
+        let Some(responses) = responses else {
+            return Ok(Vec::new());
+        };
+        let text = std::str::from_utf8(responses).map_err(|_| Malformed)?;
+        let given = mcp::members(text).map_err(|_| Malformed)?;
+        let mut state = self.state();
+        let mut messages = Vec::new();
+        let mut answered = Vec::new();
+        for (key, answer) in &given {
+            let Some(ask) = state.open.iter().find(|ask| ask.key == *key) else {
+                continue;
+            };
+            if answered.contains(&ask.id) {
+                return Err(Malformed);
+            }
+            messages.push(response(&ask.id, answer)?);
+            answered.push(ask.id.clone());
+        }
+        state.open.retain(|ask| !answered.contains(&ask.id));
+        Ok(messages)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no panic while held")
+    }
+}
+
+/// The response with the server's own id: an error where the client answered with one.
+fn response(id: &str, answer: &RawValue) -> Result<Bytes, Malformed> {
+    let members = mcp::members(answer.get()).map_err(|_| Malformed)?;
+    let (kind, content) = match &members[..] {
+        [(name, error)] if name == "error" => {
+            super::answer::rpc_error(error).map_err(|_| Malformed)?;
+            ("error", error.get())
+        }
+        _ => ("result", answer.get()),
+    };
+    Ok(Bytes::from(format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"{kind}":{content}}}"#
+    )))
+}
+
+/// Bytes that an event takes while it waits.
+fn weight(event: &CallEvent) -> usize {
+    const ENTRY: usize = std::mem::size_of::<CallEvent>();
+    ENTRY
+        + match event {
+            CallEvent::Progress(bytes) | CallEvent::Log(bytes) | CallEvent::Task(bytes) => {
+                bytes.len()
+            }
+            _ => 0,
+        }
+}

@@ -1,0 +1,214 @@
+//! Hearing what a server says outside any call.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use egress::Deadline;
+use http::{HeaderMap, StatusCode};
+use mcp::Message;
+use serde_json::value::RawValue;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use super::agree::{Agreed, Era};
+use super::answer::{REPLY_WITHIN, cancelled_id, parse};
+use super::inflight::InFlight;
+use super::notices::Notices;
+use super::peer::{Link, Peer};
+use super::reply::reply_to;
+use super::{Rejected, Wire};
+
+/// How long a call waits for the stream at most, before it goes without.
+const READY_WITHIN: Duration = Duration::from_secs(1);
+/// The pause before a stream that broke is opened anew; doubled each time it fails.
+const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// Somebody hears what a server says; ends when it is dropped.
+pub(super) struct Listening {
+    session: Weak<Agreed>,
+    ready: watch::Receiver<bool>,
+    task: AbortHandle,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Peer {
+    /// Makes sure that what the server says outside calls is heard, and waits a moment until it
+    /// is. A modern server over HTTP says nothing there.
+    pub(super) async fn listen(&self, agreed: &Arc<Agreed>) {
+        if self.wire() == Wire::Http && agreed.era == Era::Modern {
+            return;
+        }
+        let mut ready = self.listening(agreed);
+        if !*ready.borrow() {
+            let _ = tokio::time::timeout(READY_WITHIN, ready.wait_for(|ready| *ready)).await;
+        }
+    }
+
+    /// Begins to listen where the server may say something to nobody in particular.
+    pub(super) fn listen_if_due(&self, agreed: &Arc<Agreed>) {
+        let due = match (self.wire(), agreed.era) {
+            (Wire::Http, Era::Legacy) => agreed.offers.tools_changes,
+            (Wire::Http, Era::Modern) => false,
+            _ => true,
+        };
+        if due {
+            self.listening(agreed);
+        }
+    }
+
+    /// As [`hear_of_tools`](Self::hear_of_tools), for a modern server that says it tells of them.
+    pub(super) fn hear_of_tools_if_told(self: &Arc<Self>) {
+        let agreed = self.link.agreed.load();
+        if agreed
+            .as_ref()
+            .is_some_and(|agreed| agreed.era == Era::Modern && agreed.offers.tools_changes)
+        {
+            self.hear_of_tools();
+        }
+    }
+
+    fn listening(&self, agreed: &Arc<Agreed>) -> watch::Receiver<bool> {
+        let mut listening = self.listening.lock().expect("no panic while held");
+        if let Some(known) = &*listening {
+            // A pipe is heard for as long as it lives, a stream of HTTP belongs to its session.
+            let same = known.session.as_ptr() == Arc::as_ptr(agreed);
+            if same || self.wire() != Wire::Http {
+                return known.ready.clone();
+            }
+        }
+        let (tell, ready) = watch::channel(false);
+        let ear = Ear {
+            link: self.link.clone(),
+            session: Arc::downgrade(agreed),
+            headers: agreed.headers.clone(),
+            calls: self.calls.clone(),
+            notices: self.notices.clone(),
+        };
+        let task = self.tasks().joinable(ear.hear(tell));
+        *listening = Some(Listening {
+            session: Arc::downgrade(agreed),
+            ready: ready.clone(),
+            task: task.abort_handle(),
+        });
+        ready
+    }
+}
+
+struct Ear {
+    link: Arc<Link>,
+    session: Weak<Agreed>,
+    headers: HeaderMap,
+    calls: Arc<InFlight>,
+    notices: Arc<Notices>,
+}
+
+impl Ear {
+    async fn hear(self, ready: watch::Sender<bool>) {
+        let mut pause = PAUSE;
+        let mut broke = false;
+        loop {
+            let opened = self.link.transport.unsolicited(self.headers.clone()).await;
+            ready.send_replace(true);
+            match opened {
+                Ok(Some(mut exchange)) => {
+                    // What came in between is lost.
+                    if std::mem::replace(&mut broke, true) {
+                        self.notices.gap();
+                    }
+                    while let Ok(Some(message)) = exchange.next().await {
+                        pause = PAUSE;
+                        self.take(&message).await;
+                    }
+                    // Over HTTP that is told when it is open again: once for each break.
+                    if self.link.transport.wire() != Wire::Http {
+                        self.notices.gap();
+                    }
+                }
+                Ok(None) => {
+                    if broke {
+                        self.notices.gap();
+                    }
+                    return;
+                }
+                Err(Rejected::Status { status, .. }) => {
+                    let gone = status == StatusCode::NOT_FOUND;
+                    if gone && let Some(session) = self.session.upgrade() {
+                        self.link.forget(&session);
+                    }
+                    if gone || broke {
+                        self.notices.gap();
+                    }
+                    return;
+                }
+                Err(Rejected::Failed(failure)) => {
+                    tracing::debug!("cannot hear the MCP server: {failure}");
+                }
+            }
+            if self.link.transport.wire() != Wire::Http {
+                return;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
+    async fn take(&self, text: &Bytes) {
+        match parse(text) {
+            Ok(Message::Batch(batch)) => {
+                let parts = serde_json::from_str::<Vec<&RawValue>>(batch.get());
+                for part in parts.unwrap_or_default() {
+                    let part = text.slice_ref(part.get().as_bytes());
+                    if let Ok(message) = parse(&part) {
+                        self.take_one(&message, &part).await;
+                    }
+                }
+            }
+            Ok(message) => self.take_one(&message, text).await,
+            Err(failure) => tracing::debug!("outside any call, {failure}"),
+        }
+    }
+
+    async fn take_one(&self, message: &Message<'_>, text: &Bytes) {
+        match message {
+            Message::Request { id, method, params } => {
+                let whose = self.calls.asked();
+                if let Some(reply) = reply_to(id.raw(), method, *params, whose.as_ref()) {
+                    self.reply(reply).await;
+                }
+            }
+            Message::Notification { method, params } => match (&**method, params) {
+                ("notifications/message", Some(params)) => {
+                    if let Some(only) = self.calls.only() {
+                        only.stray_log(params, text);
+                    }
+                }
+                ("notifications/cancelled", Some(params)) => {
+                    if let Some(id) = cancelled_id(params) {
+                        self.calls.all().iter().for_each(|call| call.withdraw(id));
+                    }
+                }
+                ("notifications/progress" | "notifications/elicitation/complete", _) => {}
+                _ => self.notices.publish(text.clone()),
+            },
+            _ => {}
+        }
+    }
+
+    async fn reply(&self, reply: Bytes) {
+        let deadline = Deadline::after(REPLY_WITHIN);
+        let transport = &self.link.transport;
+        if let Err(failure) = transport
+            .notify(reply, self.headers.clone(), deadline)
+            .await
+        {
+            tracing::debug!("could not answer a request of the MCP server: {failure}");
+        }
+    }
+}

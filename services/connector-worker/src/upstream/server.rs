@@ -1,0 +1,300 @@
+//! One upstream server, and what a call needs there by its era and client.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use egress::Deadline;
+use fabric::{Call, Effect, Events, Failure, FailureKind, Listing, Method, Outcome, Request};
+use mcp::{ClientCapabilities, ClientProfile};
+
+use super::agree::{Agreed, Era};
+use super::board::Board;
+use super::lane::{LaneParts, Source};
+use super::lanes::{LaneUse, Lanes};
+use super::outcome::may_ask;
+use super::park::{Conversation, Parked, unknown_state};
+use super::peer::{Caller, Peer};
+use super::sink::Sink;
+use super::tasks::Manner;
+use super::watch;
+use crate::failure::{sent, unsent};
+
+/// How long a call may live that asks back again and again.
+const LIFE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long it may take to find where to watch.
+const WATCH_WITHIN: Duration = Duration::from_secs(60);
+/// The pause before a server that went away is watched again; doubled each time.
+const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// The server of one version of a connector.
+pub(crate) struct UpstreamServer {
+    lanes: Arc<Lanes>,
+    parked: Arc<Parked>,
+}
+
+impl UpstreamServer {
+    pub(crate) fn new(parts: LaneParts, parked: Arc<Parked>) -> Self {
+        Self {
+            lanes: Lanes::new(parts),
+            parked,
+        }
+    }
+
+    /// Runs a call to its end, or until its server asks back.
+    pub(crate) async fn run(
+        &self,
+        call: &Call,
+        events: Option<&Events>,
+        deadline: Deadline,
+    ) -> Outcome {
+        let inputs = call.request.inputs.as_ref();
+        if let Some(inputs) = inputs
+            && let Some(handle) = &inputs.state
+        {
+            let resumed = self.parked.resume(handle, call, inputs, events, deadline);
+            if let Some(outcome) = Box::pin(resumed).await {
+                return outcome;
+            }
+        }
+        match self.attempt(call, events, deadline).await {
+            // It ended, for want of calls say, before it got this one: the next one gets it.
+            Outcome::Failed(Failure {
+                kind: FailureKind::Died,
+                effect: Effect::None,
+                ..
+            }) => Box::pin(self.attempt(call, events, deadline)).await,
+            outcome => outcome,
+        }
+    }
+
+    async fn attempt(&self, call: &Call, events: Option<&Events>, deadline: Deadline) -> Outcome {
+        let leased = self
+            .lanes
+            .lease(call.principal.key, &call.client.capabilities, deadline);
+        let lane = match leased.await {
+            Ok(lane) => lane,
+            Err(failure) => return Outcome::Failed(failure),
+        };
+        let work = async {
+            match lane.lane.peer(lane.parts(), deadline).await {
+                Ok(peer) => self.run_at(&peer, &lane, call, events, deadline).await,
+                Err(failure) => Outcome::Failed(failure),
+            }
+        };
+        let outcome = match tokio::time::timeout_at(deadline.instant(), work).await {
+            Ok(outcome) => outcome,
+            Err(_) => Outcome::Failed(sent(
+                FailureKind::Timeout,
+                "the tool did not answer in time",
+            )),
+        };
+        let timed_out =
+            matches!(&outcome, Outcome::Failed(failure) if failure.kind == FailureKind::Timeout);
+        lane.lane.timed_out(timed_out, lane.parts());
+        if lane.parts().tools_changed.is_some()
+            && let Some(peer) = lane.lane.living()
+        {
+            peer.hear_of_tools_if_told();
+        }
+        outcome
+    }
+
+    async fn run_at(
+        &self,
+        peer: &Arc<Peer>,
+        lane: &LaneUse,
+        call: &Call,
+        events: Option<&Events>,
+        deadline: Deadline,
+    ) -> Outcome {
+        let (request, client) = (&call.request, &*call.client);
+        let agreed = match peer.agreed(deadline).await {
+            Ok(agreed) => agreed,
+            Err(failure) => return Outcome::Failed(failure),
+        };
+        let mut manner = Manner::Plain;
+        if agreed.era == Era::Legacy {
+            if request
+                .inputs
+                .as_ref()
+                .is_some_and(|inputs| inputs.state.is_some())
+            {
+                return unknown_state();
+            }
+            let simple = client.log_level.is_none() && !client.capabilities.can_be_asked();
+            if !simple || agreed.offers.tool_tasks {
+                // Boxed, because it is rare.
+                manner = Box::pin(self.prepare(peer, &agreed, call, deadline)).await;
+            }
+            if client.capabilities.can_be_asked() && may_ask(request.method) {
+                return self.converse(peer, lane, call, manner, events).await;
+            }
+        }
+        let caller = Caller {
+            principal: Some(call.principal.key),
+            sink: Sink::caller(events, client),
+        };
+        match (agreed.era, request.method) {
+            (Era::Legacy, Method::GetTask | Method::UpdateTask | Method::CancelTask) => {
+                let work = peer.about_task(request, client, &caller, &agreed, deadline);
+                Box::pin(work).await
+            }
+            _ => run_in_manner(manner, peer, lane, request, client, &caller, deadline).await,
+        }
+    }
+
+    /// Prepares a legacy server for a call of this client.
+    async fn prepare(
+        &self,
+        peer: &Arc<Peer>,
+        agreed: &Arc<Agreed>,
+        call: &Call,
+        deadline: Deadline,
+    ) -> Manner {
+        let client = &*call.client;
+        if client.capabilities.can_be_asked() || client.log_level.is_some() {
+            peer.listen(agreed).await;
+        }
+        if let Some(level) = client.log_level {
+            peer.log_from(level, agreed, deadline).await;
+        }
+        peer.manner(&call.request, client, agreed, deadline).await
+    }
+
+    async fn converse(
+        &self,
+        peer: &Arc<Peer>,
+        lane: &LaneUse,
+        call: &Call,
+        manner: Manner,
+        events: Option<&Events>,
+    ) -> Outcome {
+        let config = &lane.parts().config;
+        let client = call.client.clone();
+        let board = Board::new(client.clone(), events.cloned(), config.parked_max_bytes);
+        let rounds = config.parked_ttl.saturating_mul(config.rounds_per_call);
+        let life = call.deadline.saturating_add(rounds).min(LIFE_MAX);
+        let work = {
+            let (peer, lane, board) = (peer.clone(), lane.clone(), board.clone());
+            let (request, principal) = (call.request.clone(), call.principal.key);
+            async move {
+                let caller = Caller {
+                    principal: Some(principal),
+                    sink: Sink::Board(board.clone()),
+                };
+                let deadline = Deadline::after(life);
+                let outcome =
+                    run_in_manner(manner, &peer, &lane, &request, &client, &caller, deadline).await;
+                drop(lane);
+                board.end(outcome);
+            }
+        };
+        let work = lane.parts().tasks.joinable(work).abort_handle();
+        let conversation = Conversation::new(call, board, peer.clone(), work);
+        self.parked.wait(conversation).await
+    }
+
+    /// Tells of changes until it is dropped, or until the server refuses; a server that goes away
+    /// is watched again when it is back.
+    pub(crate) async fn watch(&self, call: &Call, events: &Events) -> Outcome {
+        let (mut again, mut pause) = (false, PAUSE);
+        loop {
+            let began = tokio::time::Instant::now();
+            let (outcome, is_busy) = match self.watched(call).await {
+                Ok((_lane, peer)) => (watch::run(&peer, call, events, again).await, false),
+                Err(failure) => {
+                    let is_busy = failure.kind == FailureKind::Busy;
+                    (Outcome::Failed(failure), is_busy)
+                }
+            };
+            // Lanes become free; too many who watch are to be told.
+            let goes_on = is_busy
+                || matches!(&outcome, Outcome::Failed(failure) if matches!(
+                    failure.kind,
+                    FailureKind::Died | FailureKind::Unreachable | FailureKind::Timeout
+                ));
+            if !goes_on {
+                return outcome;
+            }
+            again = true;
+            if began.elapsed() > PAUSE_MAX {
+                pause = PAUSE;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
+    /// Where to watch. Nobody starts a process only to hear that its lists did not change.
+    async fn watched(&self, call: &Call) -> Result<(Option<LaneUse>, Arc<Peer>), Failure> {
+        if call.request.name.is_none()
+            && let Source::Hosted {
+                servers,
+                tenant,
+                connector,
+                ..
+            } = &self.lanes.parts.source
+        {
+            servers.until_running(*tenant, *connector).await;
+            // Whoever's lane it is, it is not kept for that.
+            if let Some(peer) = self.lanes.living() {
+                return Ok((None, peer));
+            }
+            // Another version of the connector runs it.
+            return Err(unsent(
+                FailureKind::Unreachable,
+                "the hosted server is gone",
+            ));
+        }
+        let deadline = Deadline::after(WATCH_WITHIN);
+        let leased = self
+            .lanes
+            .lease(call.principal.key, &call.client.capabilities, deadline);
+        let lane = leased.await?;
+        let peer = lane.lane.peer(lane.parts(), deadline).await?;
+        Ok((Some(lane), peer))
+    }
+
+    /// Reads the whole tool list, and what the server says of itself. Some servers offer tools only
+    /// to clients that can be asked: they are told of one that can be asked everything, though it
+    /// answers nothing here.
+    pub(crate) async fn list_tools(&self, deadline: Deadline) -> Result<Listing, Failure> {
+        let client = ClientProfile {
+            capabilities: ClientCapabilities {
+                roots: true,
+                sampling: true,
+                elicitation_form: true,
+                elicitation_url: true,
+                ..ClientCapabilities::default()
+            },
+            log_level: None,
+        };
+        let nobody = domain::KeyId::new(uuid::Uuid::nil());
+        let lane = self
+            .lanes
+            .lease(nobody, &client.capabilities, deadline)
+            .await?;
+        let peer = lane.lane.peer(lane.parts(), deadline).await?;
+        let listing = peer.list_tools(&client, deadline).await;
+        lane.retire();
+        listing
+    }
+}
+
+async fn run_in_manner(
+    manner: Manner,
+    peer: &Arc<Peer>,
+    lane: &LaneUse,
+    request: &Request,
+    client: &ClientProfile,
+    caller: &Caller,
+    deadline: Deadline,
+) -> Outcome {
+    if manner == Manner::Plain {
+        return peer.run(request, client, caller, deadline).await;
+    }
+    let to_its_end = manner == Manner::TaskToItsEnd;
+    let work = peer.call_as_task(request, client, caller, to_its_end, &lane.lane, deadline);
+    Box::pin(work).await
+}

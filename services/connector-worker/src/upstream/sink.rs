@@ -1,0 +1,119 @@
+//! Where what a server says in mid-call goes.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fabric::{CallEvent, Events};
+use mcp::{ClientProfile, LogLevel};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::board::Board;
+use super::inputs::{Input, NO_METHOD, Undeclared};
+
+/// Where what a server says in mid-call goes. Cheap to clone.
+#[derive(Clone)]
+pub(super) enum Sink {
+    Nobody,
+    /// To a caller who cannot be asked anything.
+    Caller {
+        events: Events,
+        /// The least grave log messages that are wanted.
+        log_level: Option<LogLevel>,
+    },
+    /// To a caller who can, and may be away meanwhile.
+    Board(Arc<Board>),
+}
+
+impl Sink {
+    pub(super) fn caller(events: Option<&Events>, client: &ClientProfile) -> Self {
+        match events {
+            None => Self::Nobody,
+            Some(events) => Self::Caller {
+                events: events.clone(),
+                log_level: client.log_level,
+            },
+        }
+    }
+
+    /// Whether anything may be for it that comes outside its call.
+    pub(super) const fn wants_strays(&self) -> bool {
+        match self {
+            Self::Nobody => false,
+            Self::Caller { log_level, .. } => log_level.is_some(),
+            Self::Board(_) => true,
+        }
+    }
+
+    /// Hands on an event, waiting for a slow reader.
+    pub(super) async fn put(&self, event: CallEvent) {
+        match self {
+            Self::Nobody => {}
+            // A receiver that is gone wants none.
+            Self::Caller { events, .. } => drop(events.send(event).await),
+            Self::Board(board) => board.put(event).await,
+        }
+    }
+
+    /// Hands on an event if there is room.
+    fn offer(&self, event: CallEvent) {
+        match self {
+            Self::Nobody => {}
+            Self::Caller { events, .. } => drop(events.try_send(event)),
+            Self::Board(board) => board.offer(event),
+        }
+    }
+
+    /// Hands on the params of a log message that is grave enough.
+    pub(super) async fn log(&self, params: &RawValue, text: &Bytes) {
+        if self.wants_log(params) {
+            let params = text.slice_ref(params.get().as_bytes());
+            self.put(CallEvent::Log(params)).await;
+        }
+    }
+
+    /// As [`log`](Self::log), but waits for nobody.
+    pub(super) fn stray_log(&self, params: &RawValue, text: &Bytes) {
+        if self.wants_log(params) {
+            let params = text.slice_ref(params.get().as_bytes());
+            self.offer(CallEvent::Log(params));
+        }
+    }
+
+    /// Puts a request of the server to the client; `id` is the server's, raw.
+    ///
+    /// # Errors
+    /// The client did not declare that it can be asked this: what the server is to be told.
+    pub(super) fn ask(&self, id: &str, input: &Input<'_>) -> Result<(), Undeclared> {
+        match self {
+            Self::Board(board) => board.ask(id, input),
+            _ => Err(NO_METHOD),
+        }
+    }
+
+    /// The server takes a request back.
+    pub(super) fn withdraw(&self, id: &str) {
+        if let Self::Board(board) = self {
+            board.withdraw(id);
+        }
+    }
+
+    fn wants_log(&self, params: &RawValue) -> bool {
+        #[derive(Deserialize)]
+        struct Head<'a> {
+            #[serde(borrow)]
+            level: Cow<'a, str>,
+        }
+        let wanted = match self {
+            Self::Nobody => None,
+            Self::Caller { log_level, .. } => *log_level,
+            Self::Board(board) => board.log_level(),
+        };
+        let Some(wanted) = wanted else { return false };
+        let level = serde_json::from_str::<Head<'_>>(params.get())
+            .ok()
+            .and_then(|head| head.level.parse::<LogLevel>().ok());
+        level.is_some_and(|level| level >= wanted)
+    }
+}
