@@ -62,6 +62,13 @@ impl Keys {
     }
 }
 
+impl Keys {
+    /// Whether a key is here and in force.
+    pub(crate) fn lives(&self, key: KeyId, now: OffsetDateTime) -> bool {
+        self.0.get(&key).is_some_and(|found| found.key.is_live(now))
+    }
+}
+
 impl CompiledKey {
     pub(crate) fn principal(&self) -> Principal {
         Principal::from(&self.key)

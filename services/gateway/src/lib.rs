@@ -6,12 +6,15 @@
 
 mod access;
 mod config;
-mod mcp;
+mod core;
+mod http;
+mod hub;
 mod metrics;
 mod service;
 mod snapshot;
 mod tenants;
 mod usage;
+mod websocket;
 
 pub use config::Config;
 pub use service::{Deps, Gateway};

@@ -9,6 +9,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use runtime::Metrics;
 
+use crate::core::Client;
+
 /// The method of a request, as a label. Unknown methods share one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Method {
@@ -17,6 +19,19 @@ pub(crate) enum Method {
     Ping,
     ToolsList,
     ToolsCall,
+    PromptsList,
+    PromptsGet,
+    ResourcesList,
+    TemplatesList,
+    ResourcesRead,
+    Subscribe,
+    Unsubscribe,
+    Complete,
+    SetLevel,
+    Listen,
+    TasksGet,
+    TasksUpdate,
+    TasksCancel,
     Notification,
     Other,
 }
@@ -29,6 +44,19 @@ impl Method {
             "ping" => Self::Ping,
             "tools/list" => Self::ToolsList,
             "tools/call" => Self::ToolsCall,
+            "prompts/list" => Self::PromptsList,
+            "prompts/get" => Self::PromptsGet,
+            "resources/list" => Self::ResourcesList,
+            "resources/templates/list" => Self::TemplatesList,
+            "resources/read" => Self::ResourcesRead,
+            "resources/subscribe" => Self::Subscribe,
+            "resources/unsubscribe" => Self::Unsubscribe,
+            "completion/complete" => Self::Complete,
+            "logging/setLevel" => Self::SetLevel,
+            "subscriptions/listen" => Self::Listen,
+            "tasks/get" => Self::TasksGet,
+            "tasks/update" => Self::TasksUpdate,
+            "tasks/cancel" => Self::TasksCancel,
             _ => Self::Other,
         }
     }
@@ -42,6 +70,15 @@ pub(crate) enum Era {
     Unknown,
 }
 
+impl Era {
+    pub(crate) fn of(client: &Client) -> Self {
+        match client {
+            Client::Legacy(_) => Self::Legacy,
+            Client::Modern(_) => Self::Modern,
+        }
+    }
+}
+
 /// How a request ended, as a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum End {
@@ -52,6 +89,10 @@ pub(crate) enum End {
     Error,
     /// Refused with an HTTP status.
     Refused,
+    /// Ended with what the upstream asks of the client.
+    InputRequired,
+    /// Ended by the client.
+    Cancelled,
 }
 
 macro_rules! label {
@@ -71,11 +112,25 @@ label!(Method {
     Ping => "ping",
     ToolsList => "tools/list",
     ToolsCall => "tools/call",
+    PromptsList => "prompts/list",
+    PromptsGet => "prompts/get",
+    ResourcesList => "resources/list",
+    TemplatesList => "resources/templates/list",
+    ResourcesRead => "resources/read",
+    Subscribe => "resources/subscribe",
+    Unsubscribe => "resources/unsubscribe",
+    Complete => "completion/complete",
+    SetLevel => "logging/setLevel",
+    Listen => "subscriptions/listen",
+    TasksGet => "tasks/get",
+    TasksUpdate => "tasks/update",
+    TasksCancel => "tasks/cancel",
     Notification => "notification",
     Other => "other",
 });
 label!(Era { Legacy => "legacy", Modern => "modern", Unknown => "unknown" });
-label!(End { Ok => "ok", ToolError => "tool_error", Error => "error", Refused => "refused" });
+label!(End { Ok => "ok", ToolError => "tool_error", Error => "error", Refused => "refused",
+    InputRequired => "input_required", Cancelled => "cancelled" });
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Request {
@@ -96,6 +151,10 @@ pub(crate) struct GatewayMetrics {
     durations: Family<Timed, Histogram, fn() -> Histogram>,
     pub(crate) sessions: Gauge,
     pub(crate) streams: Gauge,
+    pub(crate) websockets: Gauge,
+    pub(crate) in_flight: Gauge,
+    pub(crate) parked: Gauge,
+    left_out: Family<Timed, Counter>,
 }
 
 /// Seconds; from a cached list to a call at its deadline.
@@ -122,12 +181,38 @@ impl GatewayMetrics {
                 "Legacy sessions that live, about",
                 Gauge::default(),
             ),
+            websockets: metrics.register(
+                "mcp_websockets",
+                "WebSocket connections that are open",
+                Gauge::default(),
+            ),
             streams: metrics.register(
                 "mcp_streams",
                 "Answers being streamed as server-sent events",
                 Gauge::default(),
             ),
+            in_flight: metrics.register(
+                "mcp_requests_in_flight",
+                "Requests that run at upstreams",
+                Gauge::default(),
+            ),
+            parked: metrics.register(
+                "mcp_calls_parked",
+                "Calls that wait for answers of their clients",
+                Gauge::default(),
+            ),
+            left_out: metrics.register(
+                "mcp_list_left_out",
+                "Upstreams left out of a page of an aggregated list, by method",
+                Family::default(),
+            ),
         }
+    }
+
+    /// An upstream was left out of a page of a list.
+    pub(crate) fn left_out(&self, method: &str) {
+        let method = Method::of(method);
+        self.left_out.get_or_create(&Timed { method }).inc();
     }
 
     pub(crate) fn ended(&self, method: Method, era: Era, end: End, took: Duration) {

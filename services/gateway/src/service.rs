@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::any;
-use cache::Sessions;
+use cache::{Cache, EventStreams, Mailboxes, Marks, Sessions};
 use crypto::{KeyHasher, TokenSealer};
 use fabric::{ConfigSource, Execute};
 use runtime::{Clock, IdGen, Process};
 
 use crate::config::Config;
-use crate::mcp;
+use crate::core::{Flights, Parked};
+use crate::http;
+use crate::hub::{Hub, HubParts};
 use crate::metrics::GatewayMetrics;
 use crate::tenants::Tenants;
 use crate::usage::KeyUsage;
@@ -19,10 +20,11 @@ use crate::usage::KeyUsage;
 pub struct Deps {
     pub source: Arc<dyn ConfigSource>,
     pub workers: Arc<dyn Execute>,
-    pub sessions: Arc<dyn Sessions>,
+    /// What the gateways of a cluster share about running conversations.
+    pub cache: Cache,
     /// Checks API keys.
     pub hasher: KeyHasher,
-    /// Seals session ids; every gateway of a cluster has the same.
+    /// Seals what clients are handed; every gateway of a cluster has the same.
     pub sealer: TokenSealer,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn IdGen>,
@@ -36,9 +38,15 @@ pub struct Gateway {
 /// What every request needs.
 pub(crate) struct App {
     pub(crate) config: Config,
-    pub(crate) tenants: Tenants,
+    pub(crate) tenants: Arc<Tenants>,
     pub(crate) workers: Arc<dyn Execute>,
     pub(crate) sessions: Arc<dyn Sessions>,
+    pub(crate) streams: Arc<dyn EventStreams>,
+    pub(crate) mailboxes: Arc<dyn Mailboxes>,
+    pub(crate) marks: Arc<dyn Marks>,
+    pub(crate) hub: Hub,
+    pub(crate) flights: Flights,
+    pub(crate) parked: Parked,
     pub(crate) hasher: KeyHasher,
     pub(crate) sealer: TokenSealer,
     pub(crate) clock: Arc<dyn Clock>,
@@ -49,24 +57,38 @@ pub(crate) struct App {
 }
 
 impl Gateway {
-    /// The MCP endpoints: all of a tenant, and one connector alone.
-    pub const ROUTES: [&'static str; 2] = [
-        "/api/v1/{tenant}/mcp",
-        "/api/v1/{tenant}/connectors/{connector}/mcp",
-    ];
+    /// The MCP endpoints: all of a tenant, and one connector alone; each with the two that
+    /// clients of 2024-11-05 know.
+    pub const ROUTES: [&'static str; 6] = http::ROUTES;
 
     /// Puts a gateway together; it loads each tenant on first use.
     pub fn build(config: Config, deps: Deps, process: &Process) -> anyhow::Result<Self> {
         config.validate()?;
+        let metrics = GatewayMetrics::register(&process.metrics);
+        let tenants = Arc::new(Tenants::new(deps.source.clone(), config.tenants_cached));
+        let hub = Hub::new(HubParts {
+            tenants: tenants.clone(),
+            workers: deps.workers.clone(),
+            streams: deps.cache.streams.clone(),
+            process: process.clone(),
+            clock: deps.clock.clone(),
+            limits: config.hub_limits(),
+        });
         let app = App {
-            tenants: Tenants::new(deps.source.clone(), config.tenants_cached),
+            tenants,
             workers: deps.workers,
-            sessions: deps.sessions,
+            sessions: deps.cache.sessions,
+            streams: deps.cache.streams,
+            mailboxes: deps.cache.mailboxes,
+            marks: deps.cache.marks,
+            hub,
+            flights: Flights::new(config.calls_in_flight_per_key, metrics.in_flight.clone()),
+            parked: Parked::new(config.park_limits(), metrics.parked.clone()),
             hasher: deps.hasher,
             sealer: deps.sealer,
             clock: deps.clock,
             ids: deps.ids,
-            metrics: GatewayMetrics::register(&process.metrics),
+            metrics,
             usage: KeyUsage::start(deps.source, process),
             process: process.clone(),
             config,
@@ -76,12 +98,6 @@ impl Gateway {
 
     /// The MCP endpoints.
     pub fn router(&self) -> Router {
-        Router::new()
-            .route("/api/v1/{tenant}/mcp", any(mcp::aggregate))
-            .route(
-                "/api/v1/{tenant}/connectors/{connector}/mcp",
-                any(mcp::single),
-            )
-            .with_state(self.app.clone())
+        http::routes().with_state(self.app.clone())
     }
 }

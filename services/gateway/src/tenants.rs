@@ -6,8 +6,8 @@
 //! to be revoked. Configuration that nobody called outdated is served however old it is.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
 use arc_swap::ArcSwapOption;
 use fabric::{ConfigListener, ConfigSource, SourceError, Subject};
@@ -27,6 +27,8 @@ pub(crate) struct Tenants {
 }
 
 struct Shared {
+    /// Hears of each change, after what it outdates is known to be outdated.
+    observer: OnceLock<Weak<dyn ConfigListener>>,
     tenants: Cache<String, Arc<Slot<Option<Snapshot>>>>,
     platform: Slot<Keys>,
 }
@@ -96,11 +98,17 @@ impl Tenants {
     pub(crate) fn new(source: Arc<dyn ConfigSource>, cached: u64) -> Self {
         let tenants = Cache::builder().max_capacity(cached).build();
         let shared = Arc::new(Shared {
+            observer: OnceLock::new(),
             tenants,
             platform: Slot::new(),
         });
         source.subscribe(shared.clone());
         Self { source, shared }
+    }
+
+    /// From now on tells `observer` of each change too; the first one that is named.
+    pub(crate) fn observe(&self, observer: Weak<dyn ConfigListener>) {
+        self.shared.observer.set(observer).ok();
     }
 
     /// The tenant's snapshot in force; `None` when there is no such tenant.
@@ -142,6 +150,9 @@ impl ConfigListener for Shared {
                     slot.outdate(revision);
                 }
             }
+        }
+        if let Some(observer) = self.observer.get().and_then(Weak::upgrade) {
+            observer.changed(subject, revision);
         }
     }
 }

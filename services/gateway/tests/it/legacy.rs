@@ -23,7 +23,10 @@ async fn the_handshake_echoes_every_revision_it_speaks_and_offers_its_latest_oth
 
         let result = answer.json()["result"].clone();
         assert_eq!(result["protocolVersion"], answered, "{asked}");
-        assert_eq!(result["capabilities"], json!({"tools": {}}));
+        assert_eq!(
+            result["capabilities"],
+            json!({"tools": {"listChanged": true}})
+        );
         assert_eq!(result["serverInfo"]["name"], "acme");
         let session = answer.headers["mcp-session-id"].to_str().unwrap();
         assert!(

@@ -3,8 +3,23 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod access;
+mod batch;
+mod eras;
+mod errors;
+mod features;
+mod interleavings;
 mod legacy;
+mod legacy_sse;
+mod listen;
+mod lists;
 mod modern;
+mod reconnecting;
 mod refusals;
+mod resume;
 mod rig;
+mod rounds;
+mod sse;
 mod streaming;
+mod streams;
+mod tasks;
+mod websocket;

@@ -7,17 +7,18 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
-use cache::LocalSessions;
+use cache::Cache;
 use crypto::{ApiToken, KeyHasher, RootKey, TokenSealer};
 use domain::*;
 use fabric::{
     BoxFuture, Call, CallEvent, ConfigListener, ConfigSource, ConnectorConfig, Events, Execute,
-    Outcome, PlatformConfig, Request, SourceError, StoredKey, Subject, TenantConfig,
+    Method, Outcome, PlatformConfig, SourceError, StoredKey, Subject, TenantConfig,
 };
 use gateway::{Config, Deps, Gateway};
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 use runtime::{ManualClock, Process, SequentialIds, ShutdownTrigger};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio::sync::Notify;
@@ -34,9 +35,10 @@ pub(crate) struct Rig {
     pub(crate) worker: Arc<Worker>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) process: Process,
+    pub(crate) cache: Cache,
     pub(crate) keys: Vec<String>,
     hasher: KeyHasher,
-    _trigger: ShutdownTrigger,
+    pub(crate) trigger: ShutdownTrigger,
 }
 
 /// A control-plane of constants.
@@ -99,11 +101,17 @@ impl Source {
     }
 }
 
-/// A worker that records calls and answers by the tool's name.
+/// What a test has its worker do.
+pub(crate) type Script =
+    Arc<dyn Fn(Call, Option<Events>) -> BoxFuture<'static, Outcome> + Send + Sync>;
+
+/// A worker that records calls, and does what its script says; without one it answers by the
+/// method and the tool's name.
 #[derive(Default)]
 pub(crate) struct Worker {
     pub(crate) calls: Mutex<Vec<Call>>,
     pub(crate) outcome: Mutex<Option<Outcome>>,
+    script: Mutex<Option<Script>>,
     /// Lets a call of the tool `wait` go on.
     pub(crate) go: Notify,
     /// Signalled when a call of the tool `wait` ends, and when one is dropped.
@@ -119,17 +127,49 @@ impl Drop for OnDrop<'_> {
     }
 }
 
+/// A result, as a worker gives it.
+pub(crate) fn result(json: impl ToString) -> Outcome {
+    Outcome::Result(Bytes::from(json.to_string()))
+}
+
+impl Worker {
+    /// From now on each call does this.
+    pub(crate) fn script<F, W>(&self, script: F)
+    where
+        F: Fn(Call, Option<Events>) -> W + Send + Sync + 'static,
+        W: Future<Output = Outcome> + Send + 'static,
+    {
+        let script: Script = Arc::new(move |call, events| Box::pin(script(call, events)));
+        *self.script.lock().unwrap() = Some(script);
+    }
+
+    /// From now on each call is answered so at once.
+    pub(crate) fn answers(&self, answer: impl Fn(&Call) -> Outcome + Send + Sync + 'static) {
+        let answer = Arc::new(answer);
+        self.script(move |call, _events| {
+            let answer = answer.clone();
+            async move { answer(&call) }
+        });
+    }
+
+    /// The calls so far, which are forgotten.
+    pub(crate) fn take_calls(&self) -> Vec<Call> {
+        std::mem::take(&mut self.calls.lock().unwrap())
+    }
+}
+
 impl Execute for Worker {
     fn execute(&self, call: Call, events: Option<Events>) -> BoxFuture<'_, Outcome> {
+        if call.request.method == Method::Watch && self.script.lock().unwrap().is_none() {
+            return Box::pin(std::future::pending());
+        }
         self.calls.lock().unwrap().push(call.clone());
+        if let Some(script) = self.script.lock().unwrap().clone() {
+            return script(call, events);
+        }
         Box::pin(async move {
-            let Request::CallTool {
-                name, arguments, ..
-            } = &call.request
-            else {
-                panic!("an unknown request");
-            };
             let _dropped = OnDrop(&self.dropped);
+            let name = call.request.name.as_deref().unwrap_or_default();
             if name == "progress" {
                 for step in ["{\"progress\":1}", "{\"progress\":2,\"message\":\"x\"}"] {
                     if let Some(events) = &events {
@@ -147,11 +187,10 @@ impl Execute for Worker {
             if let Some(outcome) = self.outcome.lock().unwrap().take() {
                 return outcome;
             }
-            let echoed = arguments
-                .clone()
-                .unwrap_or_else(|| Bytes::from_static(b"{}"));
+            let echoed = call.request.arguments.clone();
+            let echoed = echoed.unwrap_or_else(|| Bytes::from_static(b"{}"));
             let echoed = std::str::from_utf8(&echoed).unwrap();
-            Outcome::Result(format!(r#"{{"content":[],"echo":{echoed},"x":1.0}}"#).into())
+            result(format!(r#"{{"content":[],"echo":{echoed},"x":1.0}}"#))
         })
     }
 }
@@ -184,7 +223,10 @@ impl Answer {
         let mut events = Vec::new();
         mcp::sse::Decoder::new(1 << 20)
             .feed(self.text.as_bytes(), |event| {
-                events.push(serde_json::from_slice(&event.data).unwrap());
+                // A priming event has no data.
+                if !event.data.is_empty() {
+                    events.push(serde_json::from_slice(&event.data).unwrap());
+                }
             })
             .unwrap();
         events
@@ -203,10 +245,11 @@ impl Rig {
         let source = Arc::new(Source::default());
         let worker = Arc::new(Worker::default());
         let clock = Arc::new(ManualClock::new(NOW));
+        let cache = Cache::local(&config.cache_limits());
         let deps = Deps {
             source: source.clone(),
             workers: worker.clone(),
-            sessions: Arc::new(LocalSessions::new(config.session_limits())),
+            cache: cache.clone(),
             hasher: KeyHasher::new(&root),
             sealer: TokenSealer::new(&root, "mcp-session"),
             clock: clock.clone(),
@@ -219,9 +262,10 @@ impl Rig {
             worker,
             clock,
             process,
+            cache,
             keys: Vec::new(),
             hasher: KeyHasher::new(&root),
-            _trigger: trigger,
+            trigger,
         };
         for (number, slug) in [(1, "acme"), (2, "rival")] {
             rig.add_tenant(number, slug);
@@ -263,6 +307,18 @@ impl Rig {
             .insert(slug.to_owned(), config);
     }
 
+    /// From now on one of acme's connectors is an MCP server that said this of itself.
+    pub(crate) fn server(&self, connector: usize, version: &str, capabilities: Value) {
+        let capabilities = RawValue::from_string(capabilities.to_string()).unwrap();
+        self.source.change("acme", |config| {
+            config.connectors[connector].server = Some(UpstreamInfo {
+                version: version.to_owned(),
+                capabilities,
+                instructions: Some(format!("Use {connector}.")),
+            });
+        });
+    }
+
     pub(crate) fn mint(&self, id: u128, scope: Scope) -> ApiToken {
         ApiToken::mint(KeyId::new(Uuid::from_u128(id)), scope)
     }
@@ -287,6 +343,11 @@ impl Rig {
             key,
             hash: self.hasher.hash(token.secret()),
         }
+    }
+
+    /// The process is asked to end.
+    pub(crate) fn drain(&self) {
+        self.trigger.drain();
     }
 
     pub(crate) async fn send(&self, request: http::Request<Body>) -> Answer {
@@ -329,17 +390,50 @@ impl Rig {
         request.body(body.into()).unwrap()
     }
 
-    /// A modern request with everything that it must have.
-    pub(crate) async fn modern(&self, method: &str, mut params: Value) -> Answer {
-        let name = params
-            .get("name")
-            .and_then(Value::as_str)
-            .map(str::to_owned);
+    /// A modern request with everything that it must have, of a client without capabilities.
+    pub(crate) async fn modern(&self, method: &str, params: Value) -> Answer {
+        self.modern_as("/api/v1/acme/mcp", json!({}), method, params)
+            .await
+    }
+
+    /// The same of a client with capabilities, at an endpoint of acme.
+    pub(crate) async fn modern_as(
+        &self,
+        path: &str,
+        capabilities: Value,
+        method: &str,
+        mut params: Value,
+    ) -> Answer {
+        let name = ["name", "uri", "taskId"].iter().find_map(|key| {
+            let named = match *key {
+                "uri" => method == "resources/read",
+                _ => true,
+            };
+            params
+                .get(key)
+                .filter(|_| named)?
+                .as_str()
+                .map(str::to_owned)
+        });
+        let given = params.get("_meta").cloned().unwrap_or(json!({}));
         params["_meta"] = meta();
+        params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = capabilities;
+        for (name, value) in given.as_object().unwrap() {
+            params["_meta"][name] = value.clone();
+        }
         let mut headers = vec![("mcp-protocol-version", MODERN), ("mcp-method", method)];
         headers.extend(name.as_deref().map(|name| ("mcp-name", name)));
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
-        self.send(self.post(&headers, body.to_string())).await
+        self.send(self.post_to(path, &self.keys[0], &headers, body.to_string()))
+            .await
+    }
+
+    /// The answer, whichever of its forms it came in.
+    pub(crate) fn last(answer: &Answer) -> Value {
+        match answer.headers["content-type"].to_str().unwrap() {
+            "text/event-stream" => answer.events().pop().unwrap(),
+            _ => answer.json(),
+        }
     }
 
     /// Begins a legacy session and returns its id.
@@ -395,11 +489,13 @@ fn connector(
         enabled: true,
         prefix: prefix.to_owned(),
         credential: CredentialInfo::default(),
+        on_change: domain::OnChange::Accept,
         sync: SyncStatus {
             state: SyncState::Ok,
             at: None,
             error: None,
             tools: 0,
+            changed: domain::ChangedTools::default(),
         },
         created_at: NOW,
         updated_at: NOW,
@@ -411,11 +507,93 @@ fn connector(
     };
     ConnectorConfig {
         connector,
+        server: None,
         tools: tools.iter().map(tool).collect(),
     }
 }
 
 pub(crate) fn definition(name: &str, schema: &Value) -> ToolDefinition {
     let text = format!(r#"{{"name":"{name}","inputSchema":{schema},"x":1.0}}"#);
-    ToolDefinition::parse(serde_json::value::RawValue::from_string(text).unwrap()).unwrap()
+    ToolDefinition::parse(RawValue::from_string(text).unwrap()).unwrap()
+}
+
+/// A response that is read while it comes.
+pub(crate) struct Live {
+    pub(crate) status: StatusCode,
+    body: Body,
+    decoder: mcp::sse::Decoder,
+    ready: std::collections::VecDeque<Value>,
+}
+
+impl Live {
+    /// The next message; `None` at the end.
+    pub(crate) async fn next(&mut self) -> Option<Value> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Some(event);
+            }
+            let frame = self.body.frame().await?.unwrap();
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            let ready = &mut self.ready;
+            let found = |event: mcp::sse::Event| {
+                // A priming event has no data.
+                if !event.data.is_empty() {
+                    ready.push_back(serde_json::from_slice(&event.data).unwrap());
+                }
+            };
+            self.decoder.feed(&data, found).unwrap();
+        }
+    }
+}
+
+impl Rig {
+    pub(crate) async fn open(&self, request: http::Request<Body>) -> Live {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        Live {
+            status: parts.status,
+            body,
+            decoder: mcp::sse::Decoder::new(1 << 24),
+            ready: std::collections::VecDeque::new(),
+        }
+    }
+
+    /// Begins a legacy session of a client with capabilities.
+    pub(crate) async fn session_as(
+        &self,
+        path: &str,
+        version: &str,
+        capabilities: Value,
+    ) -> String {
+        let client = json!({"name": "test", "version": "1"});
+        let params = json!({
+            "protocolVersion": version, "capabilities": capabilities, "clientInfo": client,
+        });
+        let body = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params});
+        let request = self.post_to(path, &self.keys[0], &[], body.to_string());
+        let answer = self.send(request).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        let session = answer.headers["mcp-session-id"].to_str().unwrap();
+        session.to_owned()
+    }
+
+    /// A message of a legacy session at one of acme's endpoints.
+    pub(crate) fn message(&self, path: &str, session: &str, body: Value) -> http::Request<Body> {
+        let headers = [("mcp-session-id", session)];
+        self.post_to(path, &self.keys[0], &headers, body.to_string())
+    }
+
+    /// A request of a legacy session at one of acme's endpoints.
+    pub(crate) async fn legacy_at(
+        &self,
+        path: &str,
+        session: &str,
+        method: &str,
+        params: Value,
+    ) -> Answer {
+        let body = json!({"jsonrpc": "2.0", "id": "a", "method": method, "params": params});
+        self.send(self.message(path, session, body)).await
+    }
 }

@@ -7,6 +7,7 @@ use egress::{Deadline, EgressConfig, Response};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request};
 use http_body_util::Full;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use url::Url;
 
@@ -58,6 +59,17 @@ impl Api {
 
     pub(super) async fn get<'a>(&self, what: impl Into<Resource<'a>>) -> Result<Value, Failure> {
         self.call(Method::GET, what.into(), None, PATIENCE).await
+    }
+
+    /// A document in a form of its own.
+    pub(super) async fn get_as<'a, T: DeserializeOwned>(
+        &self,
+        what: impl Into<Resource<'a>>,
+    ) -> Result<T, Failure> {
+        let answer = self
+            .exchange(Method::GET, what.into(), None, PATIENCE)
+            .await?;
+        parse(&answer)
     }
 
     pub(super) async fn post<'a>(
@@ -134,6 +146,20 @@ impl Api {
         body: Option<&Value>,
         patience: Duration,
     ) -> Result<Value, Failure> {
+        let answer = self.exchange(method, what, body, patience).await?;
+        if answer.is_empty() {
+            return Ok(Value::Null);
+        }
+        parse(&answer)
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        what: Resource<'_>,
+        body: Option<&Value>,
+        patience: Duration,
+    ) -> Result<Bytes, Failure> {
         let mut url = self.url(&["api", "v1", "admin"], what.path);
         for (name, value) in what.query {
             url.query_pairs_mut().append_pair(name, value);
@@ -155,10 +181,7 @@ impl Api {
         if !status.is_success() {
             return Err(Failure::answered(status, &answer));
         }
-        if answer.is_empty() {
-            return Ok(Value::Null);
-        }
-        serde_json::from_slice(&answer).map_err(|_| Failure::strange("the answer is no JSON"))
+        Ok(answer)
     }
 
     /// Sends one request with the key.
@@ -197,6 +220,10 @@ impl Api {
             ),
         )
     }
+}
+
+fn parse<T: DeserializeOwned>(answer: &[u8]) -> Result<T, Failure> {
+    serde_json::from_slice(answer).map_err(|_| Failure::strange("the answer is no JSON"))
 }
 
 /// `url` with further segments; its query and fragment are no part of the result.

@@ -85,6 +85,20 @@ pub(super) fn plain(text: &str) -> String {
     text.chars().map(harmless).collect()
 }
 
+/// A text in which every character can be seen: what shows nothing, or reorders what is beside it,
+/// as `\u{…}`. For what somebody must decide on.
+pub(super) fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, '"' | '\\' | '\'') || c.escape_debug().len() == 1 {
+            shown.push(c);
+        } else {
+            shown.extend(c.escape_unicode());
+        }
+    }
+    shown
+}
+
 /// A text of at most `max` characters.
 pub(super) fn shortened(text: &str, max: usize) -> String {
     if text.chars().count() <= max {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::secrets::SecretArgs;
-use super::{SYNC_PATIENCE, tools_found};
+use super::{RULES_FOR_CHANGES, SYNC_PATIENCE, tools_found};
 use crate::cli::api::Resource;
 use crate::cli::args::{Format, parse_http_url, parse_name};
 use crate::cli::progress::Progress;
@@ -33,6 +33,9 @@ pub(crate) struct AddArgs {
     /// What precedes its tools' names in the tenant's endpoint.
     #[arg(long)]
     prefix: Option<String>,
+    /// What becomes of a tool whose definition its upstream changes; `hold` when absent.
+    #[arg(long, value_name = "RULE", value_parser = RULES_FOR_CHANGES, conflicts_with = "type")]
+    on_change: Option<String>,
     /// Create it switched off.
     #[arg(long)]
     disabled: bool,
@@ -112,6 +115,9 @@ fn document(args: &AddArgs, cli: &mut Cli<'_>) -> Result<Value, Failure> {
     }
     if let Some(prefix) = &args.prefix {
         body["prefix"] = prefix.as_str().into();
+    }
+    if let Some(rule) = &args.on_change {
+        body["on_change"] = rule.as_str().into();
     }
     if args.disabled {
         body["enabled"] = false.into();

@@ -19,6 +19,10 @@ use secrets::SecretArgs;
 const SYNC_PATIENCE: Duration =
     domain::limits::SYNC_DEADLINE.saturating_add(Duration::from_secs(15));
 
+/// What `--on-change` may say: keep the tool from use until the change is approved, serve it and
+/// mark it as changed, or serve it.
+const RULES_FOR_CHANGES: [&str; 3] = ["hold", "warn", "accept"];
+
 const TYPES: &[Column] = &[
     ("TYPE", "/type"),
     ("NAME", "/display_name"),
@@ -38,6 +42,7 @@ const SHOW: &[Column] = &[
     ("Type", "/type"),
     ("Enabled", "/enabled"),
     ("Prefix", "/prefix"),
+    ("On change", "/on_change"),
     ("Base URL", "/config/base_url"),
     ("URL", "/config/url"),
     ("Command", "/config/command"),
@@ -48,6 +53,7 @@ const SHOW: &[Column] = &[
     ("Synced", "/sync/at"),
     ("Sync error", "/sync/error"),
     ("Tools", "/sync/tools"),
+    ("Changed tools", "/sync/changed/names"),
     ("Id", "/id"),
 ];
 const PROCESS: &[Column] = &[
@@ -71,12 +77,12 @@ pub(crate) enum ConnectorCommand {
     },
     /// Show a connector.
     Show(Which),
-    /// Change a connector's name, prefix or secrets.
+    /// Change a connector's name, prefix, rule for changed tools or secrets.
     Update {
         #[command(flatten)]
         which: Which,
         #[command(flatten)]
-        change: Change,
+        change: Box<Change>,
     },
     /// List and run its tools again.
     Enable(Which),
@@ -120,6 +126,9 @@ pub(crate) struct Change {
     /// What precedes its tools' names in the tenant's endpoint.
     #[arg(long)]
     prefix: Option<String>,
+    /// What becomes of a tool whose definition its upstream changes.
+    #[arg(long, value_name = "RULE", value_parser = RULES_FOR_CHANGES)]
+    on_change: Option<String>,
     #[command(flatten)]
     secrets: SecretArgs,
 }
@@ -140,7 +149,7 @@ pub(super) async fn run(command: ConnectorCommand, cli: &mut Cli<'_>) -> Result<
             let connector = cli.api()?.get(&which.path()).await?;
             cli.show_connector(&connector)
         }
-        ConnectorCommand::Update { which, change } => update(&which, change, cli).await,
+        ConnectorCommand::Update { which, change } => update(&which, *change, cli).await,
         ConnectorCommand::Enable(which) => act(&which, "enable", cli).await,
         ConnectorCommand::Disable(which) => act(&which, "disable", cli).await,
         ConnectorCommand::Sync(which) => sync(&which, cli).await,
@@ -174,11 +183,14 @@ async fn update(which: &Which, change: Change, cli: &mut Cli<'_>) -> Result<(), 
     if let Some(prefix) = change.prefix {
         body.insert("prefix".to_owned(), prefix.into());
     }
+    if let Some(rule) = change.on_change {
+        body.insert("on_change".to_owned(), rule.into());
+    }
     if let Some(secrets) = change.secrets.read(cli.terminal)? {
         body.insert("secrets".to_owned(), secrets);
     }
     if body.is_empty() {
-        let wish = "nothing to change: give --display-name, --prefix or a secret";
+        let wish = "nothing to change: give --display-name, --prefix, --on-change or a secret";
         return Err(Failure::Usage(wish.to_owned()));
     }
     let connector = cli.api()?.patch(&which.path(), &body.into()).await?;
@@ -222,16 +234,20 @@ async fn logs(which: &Which, cli: &mut Cli<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// `42 tools found`, of a connector whose sync succeeded.
+/// `42 tools found`, of a connector whose sync succeeded; and how many of them wait for approval.
 fn tools_found(connector: &Value) -> String {
-    match connector
-        .pointer("/sync/tools")
-        .and_then(Value::as_u64)
-        .unwrap_or_default()
-    {
+    let number = |pointer| connector.pointer(pointer).and_then(Value::as_u64);
+    let mut text = match number("/sync/tools").unwrap_or_default() {
         1 => "1 tool found".to_owned(),
         count => format!("{count} tools found"),
+    };
+    if let Some(count) = number("/sync/changed/count").filter(|count| *count > 0) {
+        let wait = if count == 1 { "waits" } else { "wait" };
+        text.push_str(&format!(
+            ", {count} of which {wait} for approval: see `turnbuckle tool changes`"
+        ));
     }
+    text
 }
 
 impl Cli<'_> {

@@ -1,5 +1,6 @@
 //! Commands as they are typed, against a server that is played.
 
+mod approval;
 mod client_config;
 mod commands;
 mod failures;

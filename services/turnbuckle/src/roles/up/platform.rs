@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
-use cache::LocalSessions;
-use control_plane::ControlPlane;
+use cache::Cache;
+use control_plane::{ControlPlane, Sources};
 use crypto::{KeyHasher, RootKey, TokenSealer};
-use fabric::{ConfigSource, Execute, Leases, Workers};
+use fabric::{ConfigSource, Execute, Leases, UpstreamListener, Workers};
 use gateway::Gateway;
 use runtime::{Clock, IdGen, Process, Shutdown, SystemClock, TimeOrderedIds};
 use storage::{Storage, StorageConfig};
@@ -191,14 +191,13 @@ impl Parts<'_> {
             self.process,
         )?;
         let sources = Arc::new(control_plane.sources());
-        let worker = Arc::new(self.worker(config, sources.clone())?);
+        let worker = Arc::new(self.worker(config, &sources)?);
         control_plane.attach_workers(worker.clone() as Arc<dyn Workers>)?;
 
-        let sessions = Arc::new(LocalSessions::new(config.gateway.session_limits()));
         let deps = gateway::Deps {
             source: sources as Arc<dyn ConfigSource>,
             workers: worker.clone() as Arc<dyn Execute>,
-            sessions,
+            cache: Cache::local(&config.gateway.cache_limits()),
             hasher: KeyHasher::new(&self.root),
             sealer: TokenSealer::new(&self.root, "mcp session"),
             clock: self.clock,
@@ -217,14 +216,15 @@ impl Parts<'_> {
     fn worker(
         &self,
         config: &Config,
-        leases: Arc<dyn Leases>,
+        sources: &Arc<Sources>,
     ) -> anyhow::Result<connector_worker::Worker> {
         let deps = connector_worker::Deps {
-            leases,
+            leases: sources.clone() as Arc<dyn Leases>,
             catalog: catalog::Catalog::builtin(),
             egress: egress::Client::new(&config.egress()?)?,
             clock: self.clock.clone(),
             ids: self.ids.clone(),
+            listener: Some(sources.clone() as Arc<dyn UpstreamListener>),
             environment: std::env::vars_os().collect(),
         };
         connector_worker::Worker::build(config.worker.clone(), deps, self.process)

@@ -1,0 +1,218 @@
+//! Beginning a request that runs upstream.
+
+use std::sync::Arc;
+
+use ::mcp::{ClientProfile, Meta, Params};
+use bytes::Bytes;
+use fabric::{Call, Inputs, Method, Request};
+use http::HeaderMap;
+
+use super::answer::Answer;
+use super::client::Client;
+use super::dispatch::Exchange;
+use super::dressing::Dressing;
+use super::flight::Flight;
+use super::input_state::InputState;
+use super::line::Line;
+use super::live_list::{LiveList, Place, has};
+use super::rounds::Rounds;
+use super::routes::Route;
+use super::running::{Ended, Reply, Running};
+use super::trace;
+
+/// A place among the requests under way, and the line to the client.
+struct Begun {
+    flight: Flight,
+    line: Line,
+    messages: Option<tokio::sync::mpsc::Receiver<Bytes>>,
+}
+
+impl Exchange<'_> {
+    /// Has an upstream run a request.
+    pub(super) async fn run(
+        &self,
+        route: Route,
+        params: &Params<'_>,
+        meta: &Meta<'_>,
+        headers: Option<&HeaderMap>,
+    ) -> Result<Reply, Answer> {
+        let mut request = route.request;
+        let method = request.method;
+        if method == Method::CallTool {
+            self.caller.endpoint.note_call();
+        }
+        let (inputs, round) = self.inputs(&request, route.upstream, params).await?;
+        request.inputs = request.inputs.or(inputs);
+        let token = meta.progress_token.filter(|_| self.can_stream);
+        request.progress = token.is_some();
+        let profile = self.client.profile_for(self.can_stream);
+        let talks = self.can_stream
+            && (!self.client.is_modern() || token.is_some() || profile.log_level.is_some());
+        let begun = self.begin(talks).await?;
+        let rounds = Rounds {
+            call: self.call(route.upstream, request, profile, params, headers),
+            dressing: self.dressing_of(&route.task, route.wrapped, route.upstream, method),
+            line: begun.line,
+            progress: token.map(|token| token.get().into()),
+            round,
+            _flight: begun.flight,
+        };
+        Ok(self.running(rounds.run(), begun.messages))
+    }
+
+    /// Has upstreams list something.
+    pub(super) async fn list(
+        &self,
+        method: Method,
+        params: &Params<'_>,
+        headers: Option<&HeaderMap>,
+    ) -> Result<Reply, Answer> {
+        let endpoint = &self.caller.endpoint;
+        let place = match params.cursor.as_deref() {
+            Some(sealed) => Place::open(self.caller, method, sealed)
+                .ok_or_else(|| Answer::invalid_params(self.id, "Invalid cursor"))?,
+            None => Place {
+                slug: String::new(),
+                cursor: None,
+            },
+        };
+        let at = endpoint.upstreams().iter().position(|up| has(up, method));
+        let at = at.unwrap_or_default();
+        let request = Request {
+            rest: params.rest(method.as_str(), &["cursor"]),
+            ..Request::new(method, None)
+        };
+        // As for calls: what a server has can depend on whom it believes to be asked by.
+        let profile = self.client.profile_for(self.can_stream);
+        let begun = self.begin(false).await?;
+        let list = LiveList {
+            dressing: self.dressing_of(&None, false, at, method),
+            call: self.call(at, request, profile, params, headers),
+            place,
+            line: begun.line,
+            _flight: begun.flight,
+        };
+        Ok(self.running(list.run(), begun.messages))
+    }
+
+    /// Takes a place among the requests under way, and opens the line.
+    async fn begin(&self, talks: bool) -> Result<Begun, Answer> {
+        let app = &self.caller.app;
+        let flight = app.flights.begin(self.caller.principal.key);
+        let flight = flight.ok_or_else(|| {
+            let max = app.config.calls_in_flight_per_key;
+            let message = format!("Too many requests: a key may have {max} under way");
+            Answer::too_many(self.id, &message)
+        })?;
+        let (mut line, messages) = Line::one_way(app.ids.next(), talks);
+        if let Client::Legacy(client) = &self.client {
+            let (session, depth) = (client.session.id, app.config.json_max_depth);
+            let opened = line.open_mail(app.mailboxes.as_ref(), session, self.id, depth);
+            let opened = opened.await;
+            opened.map_err(|error| Answer::unavailable(self.id, &error))?;
+        }
+        Ok(Begun {
+            flight,
+            line,
+            messages,
+        })
+    }
+
+    fn running(
+        &self,
+        work: impl Future<Output = Ended> + Send + 'static,
+        messages: Option<tokio::sync::mpsc::Receiver<Bytes>>,
+    ) -> Reply {
+        // Only a modern client cancels by going away (2026-07-28); for a legacy one it goes on.
+        let after = match self.client {
+            Client::Modern(_) => None,
+            Client::Legacy(_) => Some(self.caller.app.process.tasks.clone()),
+        };
+        Reply::Running(Box::new(Running::new(Box::pin(work), messages, after)))
+    }
+
+    fn dressing_of(
+        &self,
+        task: &Option<Box<str>>,
+        wrapped: bool,
+        upstream: usize,
+        method: Method,
+    ) -> Dressing {
+        Dressing {
+            caller: self.caller.clone(),
+            client: self.client.clone(),
+            id: self.id.into(),
+            method,
+            upstream,
+            wrapped,
+            task: task.clone(),
+        }
+    }
+
+    fn call(
+        &self,
+        upstream: usize,
+        request: Request,
+        client: Arc<ClientProfile>,
+        params: &Params<'_>,
+        headers: Option<&HeaderMap>,
+    ) -> Call {
+        let config = &self.caller.app.config;
+        let upstream = &self.caller.endpoint.upstreams()[upstream];
+        Call {
+            tenant: self.caller.tenant,
+            connector: upstream.connector,
+            version: upstream.version,
+            request: Request {
+                meta: trace::travelling(params.meta, headers, &config.baggage),
+                ..request
+            },
+            client,
+            principal: self.caller.principal,
+            user_token: self.user_token.clone(),
+            deadline: config.call_deadline,
+            request_id: self.request_id.to_owned(),
+        }
+    }
+
+    /// What a modern client brings to a further round of a call: the inputs, and how often the
+    /// upstream has asked back. A legacy client has no such rounds.
+    async fn inputs(
+        &self,
+        request: &Request,
+        upstream: usize,
+        params: &Params<'_>,
+    ) -> Result<(Option<Inputs>, u32), Answer> {
+        let method = request.method;
+        let rounds = matches!(
+            method,
+            Method::CallTool | Method::GetPrompt | Method::ReadResource
+        );
+        if !rounds || !self.client.is_modern() {
+            return Ok((None, 0));
+        }
+        let responses = match params.input_responses {
+            Some(raw) if !raw.get().starts_with('{') => {
+                let message = "params.inputResponses must be an object";
+                return Err(Answer::invalid_params(self.id, message));
+            }
+            responses => responses.map(|raw| Bytes::copy_from_slice(raw.get().as_bytes())),
+        };
+        let Some(sealed) = params.request_state.as_deref() else {
+            // Answers without a state: the upstream may know what they answer.
+            let inputs = responses.map(|responses| Inputs {
+                responses: Some(responses),
+                state: None,
+            });
+            return Ok((inputs, 0));
+        };
+        let connector = self.caller.endpoint.upstreams()[upstream].connector;
+        let connector = connector.as_uuid();
+        let state = InputState::take_up(self.caller, self.id, sealed, connector, request).await?;
+        let inputs = (!state.again).then_some(Inputs {
+            responses,
+            state: state.upstream,
+        });
+        Ok((inputs, state.round))
+    }
+}

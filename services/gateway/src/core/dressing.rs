@@ -1,0 +1,155 @@
+//! What an upstream's answer is to the client that asked.
+
+use ::mcp::edge::{self, CacheHints, Kind};
+use ::mcp::rename::{Shape, rename};
+use bytes::Bytes;
+use fabric::{Effect, Failure, FailureKind, Method, Outcome};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::answer::Answer;
+use super::caller::Caller;
+use super::client::Client;
+use super::errors::missing_capability;
+use super::task_id;
+use crate::metrics::End;
+use crate::snapshot::Upstream;
+
+/// Knows who asked whom for what.
+pub(super) struct Dressing {
+    pub(super) caller: Caller,
+    pub(super) client: Client,
+    /// The JSON-RPC id, as it was written.
+    pub(super) id: Box<str>,
+    pub(super) method: Method,
+    /// Which of the endpoint's upstreams is asked.
+    pub(super) upstream: usize,
+    /// Whether the client sees the tool's structured results wrapped.
+    pub(super) wrapped: bool,
+    /// The task as the client knows it, of a method about one.
+    pub(super) task: Option<Box<str>>,
+}
+
+/// What is looked at in a result besides what is renamed.
+#[derive(Default, Deserialize)]
+struct Head<'a> {
+    #[serde(default, rename = "isError")]
+    is_error: bool,
+    #[serde(borrow, default, rename = "resultType")]
+    result_type: Option<std::borrow::Cow<'a, str>>,
+}
+
+/// The kind that a method's results are to the edge.
+pub(super) const fn kind_of(method: Method) -> Kind {
+    match method {
+        Method::CallTool => Kind::CallTool,
+        Method::GetPrompt => Kind::GetPrompt,
+        Method::ReadResource => Kind::ReadResource,
+        Method::ListPrompts => Kind::ListPrompts,
+        Method::ListResources => Kind::ListResources,
+        Method::ListResourceTemplates => Kind::ListResourceTemplates,
+        Method::Complete => Kind::Complete,
+        _ => Kind::Other,
+    }
+}
+
+impl Dressing {
+    pub(super) fn upstream(&self) -> &Upstream {
+        &self.caller.endpoint.upstreams()[self.upstream]
+    }
+
+    /// The answer that `outcome` is to this client. That more input is needed is none.
+    pub(super) fn answer(&self, outcome: Outcome) -> Answer {
+        match outcome {
+            Outcome::Result(result) => self.result(&result),
+            Outcome::Error(error) => self.error(&error),
+            Outcome::Failed(failure) => self.failure(&failure),
+            Outcome::InputRequired(_) => self.garbage("The upstream asked back where it may not."),
+        }
+    }
+
+    fn result(&self, result: &Bytes) -> Answer {
+        let head: Head<'_> = serde_json::from_slice(result).unwrap_or_default();
+        let is_task = head.result_type.as_deref() == Some("task");
+        if is_task && !self.client.profile().capabilities.tasks {
+            return match &self.client {
+                Client::Modern(_) => {
+                    let required = json!({"extensions": {::mcp::TASKS_EXTENSION: {}}});
+                    missing_capability(&self.id, &required)
+                }
+                Client::Legacy(_) => {
+                    self.garbage("The upstream made a task of the call, which it may not.")
+                }
+            };
+        }
+        let dressed = self
+            .renamed(result, is_task)
+            .and_then(|renamed| self.of_era(&renamed));
+        match dressed {
+            Ok(dressed) => {
+                let end = match head.is_error && self.method == Method::CallTool {
+                    true => End::ToolError,
+                    false => End::Ok,
+                };
+                Answer::result(&self.id, &dressed).with_end(end)
+            }
+            Err(_) => self.garbage("The upstream's result is no JSON object."),
+        }
+    }
+
+    /// The result with the endpoint's names, URIs and task ids.
+    fn renamed(&self, result: &Bytes, is_task: bool) -> Result<Bytes, serde_json::Error> {
+        let upstream = self.upstream();
+        if is_task || self.method == Method::GetTask {
+            let known = self.task.as_deref();
+            return task_id::dress(result, &self.caller, upstream, known);
+        }
+        if upstream.is_bare() {
+            return Ok(result.clone());
+        }
+        let shape = match self.method {
+            Method::CallTool => Shape::ToolResult,
+            Method::GetPrompt => Shape::PromptResult,
+            Method::ReadResource => Shape::ResourceContents,
+            _ => return Ok(result.clone()),
+        };
+        rename(shape, result, upstream.rename())
+    }
+
+    fn of_era(&self, result: &Bytes) -> Result<Bytes, serde_json::Error> {
+        let (kind, endpoint) = (kind_of(self.method), &self.caller.endpoint);
+        match &self.client {
+            Client::Modern(_) => {
+                let ttl_ms = self.caller.ttl_ms();
+                let hints = kind.is_cacheable().then_some(CacheHints { ttl_ms });
+                edge::for_modern(kind, result, endpoint.server.json(), hints)
+            }
+            Client::Legacy(client) => {
+                edge::for_legacy(kind, client.session.version, result, self.wrapped)
+            }
+        }
+    }
+
+    /// The upstream answered something that is no answer.
+    pub(super) fn garbage(&self, text: &str) -> Answer {
+        self.failure(&Failure {
+            kind: FailureKind::Garbage,
+            message: text.to_owned(),
+            effect: Effect::Possible,
+        })
+    }
+
+    /// Words for the model instead of a result.
+    pub(super) fn tool_error(&self, text: &str) -> Answer {
+        let result = json!({"content": [{"type": "text", "text": text}], "isError": true});
+        let result = Bytes::from(result.to_string());
+        let dressed = match self.client {
+            Client::Modern(_) => {
+                edge::complete_for_modern(&result, self.caller.endpoint.server.json())
+            }
+            Client::Legacy(_) => Ok(result),
+        };
+        let dressed = dressed.expect("an object of ours");
+        Answer::result(&self.id, &dressed).with_end(End::ToolError)
+    }
+}

@@ -1,0 +1,212 @@
+//! Sessions of legacy clients: how one begins, and how its messages find it again.
+
+use std::sync::Arc;
+
+use ::mcp::{ClientCapabilities, ClientProfile, ProtocolVersion, codes};
+use bytes::Bytes;
+use cache::{CacheError, SessionId, SessionOwner};
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::answer::{Answer, bad_params};
+use super::caller::Caller;
+use super::client::{LegacyClient, as_of};
+use super::facts::{Carrier, Facts};
+use super::session::Session;
+use crate::service::App;
+
+/// What the handshake must say.
+#[derive(Deserialize)]
+struct Initialize<'a> {
+    #[serde(rename = "protocolVersion")]
+    protocol_version: String,
+    #[serde(borrow)]
+    capabilities: &'a RawValue,
+    #[serde(rename = "clientInfo")]
+    _client_info: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Begins a session, and gives what `initialize` is answered with.
+///
+/// # Errors
+/// The answer to a handshake that lacks what it must say, or that nobody can remember now.
+pub(crate) async fn initialize(
+    caller: &Caller,
+    id: &str,
+    params: Option<&RawValue>,
+) -> Result<(Session, Bytes), Answer> {
+    let session = caller.app.ids.next();
+    initialize_as(caller, session, Carrier::Any, id, params).await
+}
+
+/// As [`initialize`], for a session that has an id before it has a version.
+pub(crate) async fn initialize_as(
+    caller: &Caller,
+    session: SessionId,
+    carrier: Carrier,
+    id: &str,
+    params: Option<&RawValue>,
+) -> Result<(Session, Bytes), Answer> {
+    let text = params.map_or("{}", |params| params.get());
+    let asked: Initialize<'_> =
+        serde_json::from_str(text).map_err(|error| bad_params(id, &error))?;
+    let capabilities = ClientCapabilities::parse(asked.capabilities);
+    let capabilities = capabilities.map_err(|error| bad_params(id, &error))?;
+    // Asked for something that has no handshake, or that nobody knows: our latest, never an
+    // error; the client decides whether it can go on.
+    let version = asked.protocol_version.parse::<ProtocolVersion>().ok();
+    let version = version
+        .filter(|version| !version.is_modern())
+        .unwrap_or(ProtocolVersion::LATEST_LEGACY);
+
+    // Kept in our own words: they are shorter than a client may be.
+    let capabilities = as_of(version, capabilities).to_json(ProtocolVersion::LATEST);
+    let facts = Facts::write(version, &capabilities, carrier);
+    let begun = begin(caller, session, version, facts).await;
+    let session = begun.map_err(|error| Answer::unavailable(id, &error))?;
+    let result = caller.endpoint.initialize_result(version);
+    Ok((session, result.into()))
+}
+
+/// Begins a session of which nothing is agreed yet.
+pub(crate) async fn begin_unagreed(
+    caller: &Caller,
+    session: SessionId,
+) -> Result<Session, CacheError> {
+    // The version stands for none; what counts is the record's.
+    begin(
+        caller,
+        session,
+        ProtocolVersion::V2024_11_05,
+        Facts::UNAGREED.into(),
+    )
+    .await
+}
+
+async fn begin(
+    caller: &Caller,
+    session: SessionId,
+    version: ProtocolVersion,
+    facts: Bytes,
+) -> Result<Session, CacheError> {
+    let app = &caller.app;
+    let age = i64::try_from(app.config.session_age.as_secs()).unwrap_or(i64::MAX / 2);
+    let session = Session {
+        id: session,
+        bound: caller.bound(),
+        version,
+        expires: app.clock.now().unix_timestamp().saturating_add(age),
+    };
+    let owner = SessionOwner {
+        tenant: caller.tenant,
+        key: caller.principal.key,
+    };
+    app.sessions.begin(session.id, owner, facts).await?;
+    app.metrics.sessions.set(app.sessions.count() as i64);
+    Ok(session)
+}
+
+/// Ends a session, and all that is kept and runs for it alone.
+pub(crate) async fn end_session(app: &App, session: SessionId) -> Result<(), CacheError> {
+    app.sessions.end(session).await?;
+    app.metrics.sessions.set(app.sessions.count() as i64);
+    app.hub.session_ended(session);
+    app.streams.forget(session).await
+}
+
+/// Why a session cannot be taken up.
+#[derive(Debug)]
+pub(crate) enum SessionGone {
+    /// Unknown, ended, expired or another's: which of them is not told.
+    Gone,
+    Unavailable(CacheError),
+}
+
+impl SessionGone {
+    pub(crate) fn answer(&self, id: &str) -> Answer {
+        match self {
+            Self::Gone => {
+                let message = "Session not found; begin again with initialize";
+                let (status, code) = (StatusCode::NOT_FOUND, codes::INVALID_REQUEST);
+                Answer::refused(status, id, code, message, None)
+            }
+            Self::Unavailable(error) => Answer::unavailable(id, error),
+        }
+    }
+}
+
+/// The client of a session, by what the client holds of it. Its idle time starts anew.
+pub(crate) async fn open_session(
+    caller: &Caller,
+    sealed: &str,
+) -> Result<Arc<LegacyClient>, SessionGone> {
+    match open_on(caller, sealed, Carrier::Any).await? {
+        Opened::Agreed(client) => Ok(client),
+        Opened::Unagreed(_) => Err(SessionGone::Gone),
+    }
+}
+
+/// A session that was found.
+pub(crate) enum Opened {
+    Agreed(Arc<LegacyClient>),
+    /// Its client has yet to say `initialize`.
+    Unagreed(Session),
+}
+
+/// As [`open_session`], for a session of `carrier` and of no other.
+pub(crate) async fn open_on(
+    caller: &Caller,
+    sealed: &str,
+    carrier: Carrier,
+) -> Result<Opened, SessionGone> {
+    let app = &caller.app;
+    let session = Session::open(sealed, &app.sealer, caller.bound(), app.clock.now());
+    let session = session.ok_or(SessionGone::Gone)?;
+    find(caller, session, carrier).await
+}
+
+/// The client of a session that is known to be the caller's.
+pub(crate) async fn take_up(
+    caller: &Caller,
+    session: Session,
+) -> Result<Arc<LegacyClient>, SessionGone> {
+    match find(caller, session, Carrier::Any).await? {
+        Opened::Agreed(client) => Ok(client),
+        Opened::Unagreed(_) => Err(SessionGone::Gone),
+    }
+}
+
+/// A session that is known to be the caller's, if it is of `carrier`.
+pub(crate) async fn find(
+    caller: &Caller,
+    session: Session,
+    carrier: Carrier,
+) -> Result<Opened, SessionGone> {
+    let app = &caller.app;
+    let record = app.sessions.touch(session.id).await;
+    let record = record.map_err(SessionGone::Unavailable)?;
+    let record = record.ok_or(SessionGone::Gone)?;
+    let facts = Facts::read(&record.facts).filter(|facts| facts.carrier() == carrier);
+    let facts = facts.ok_or(SessionGone::Gone)?;
+    let Some(version) = facts.version() else {
+        return Ok(Opened::Unagreed(session));
+    };
+    let session = Session { version, ..session };
+    let capabilities = facts.capabilities();
+    let level = record
+        .log_level
+        .as_deref()
+        .and_then(|level| level.parse().ok());
+    let profile = ClientProfile {
+        capabilities,
+        // A client that never set a level leaves the choice to the server (2025-11-25,
+        // "Setting Log Level").
+        log_level: Some(level.unwrap_or(app.config.log_level)),
+    };
+    Ok(Opened::Agreed(Arc::new(LegacyClient {
+        session,
+        profile: Arc::new(profile),
+        record,
+    })))
+}

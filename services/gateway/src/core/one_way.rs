@@ -1,0 +1,103 @@
+//! Messages that want no answer.
+
+use std::sync::Arc;
+
+use ::mcp::{Id, Params};
+use bytes::Bytes;
+use fabric::{Call, Method, Outcome, Request};
+use futures_util::future::join_all;
+use serde_json::value::RawValue;
+
+use super::caller::Caller;
+use super::client::{Client, LegacyClient};
+use super::line;
+use crate::service::App;
+
+/// Takes a notification. A legacy `notifications/cancelled` reaches the request it names, on
+/// whichever node that runs; a modern client cancels by its transport. Servers that hold roots of
+/// a legacy client are told that they have changed.
+pub(crate) async fn notification(
+    caller: &Caller,
+    client: &Client,
+    method: &str,
+    params: Option<&RawValue>,
+) {
+    let Client::Legacy(client) = client else {
+        return;
+    };
+    match method {
+        "notifications/cancelled" => cancelled(&caller.app, client, params).await,
+        "notifications/initialized" | "notifications/roots/list_changed"
+            if client.profile.capabilities.roots =>
+        {
+            roots_changed(caller, client);
+        }
+        _ => {}
+    }
+}
+
+async fn cancelled(app: &App, client: &LegacyClient, params: Option<&RawValue>) {
+    let Ok(read) = Params::parse(params) else {
+        return;
+    };
+    let (Some(request), Some(params)) = (read.request_id, params) else {
+        return;
+    };
+    let message = ::mcp::notification("notifications/cancelled", params.get().as_bytes());
+    send(app, client, &line::of_request(request.get()), message).await;
+}
+
+/// Tells the endpoint's servers, in the background. It counts as one of the key's requests under
+/// way: a client that has too many is not heard.
+fn roots_changed(caller: &Caller, client: &Arc<LegacyClient>) {
+    let Some(flight) = caller.app.flights.begin(caller.principal.key) else {
+        return;
+    };
+    let (caller, client) = (caller.clone(), client.clone());
+    let tasks = caller.app.process.tasks.clone();
+    tasks.disposable("tell of changed roots", async move {
+        let _flight = flight;
+        let request_id = caller.app.ids.next().to_string();
+        let upstreams = caller.endpoint.upstreams().iter();
+        let told = upstreams.filter(|up| up.is_server()).map(|upstream| {
+            let call = Call {
+                tenant: caller.tenant,
+                connector: upstream.connector,
+                version: upstream.version,
+                request: Request::new(Method::RootsChanged, None),
+                client: client.profile.clone(),
+                principal: caller.principal,
+                user_token: None,
+                deadline: caller.app.config.list_timeout,
+                request_id: request_id.clone(),
+            };
+            caller.app.workers.execute(call, None)
+        });
+        for outcome in join_all(told).await {
+            if let Outcome::Failed(failure) = outcome {
+                tracing::debug!("a server was not told of changed roots: {failure}");
+            }
+        }
+        Ok(())
+    });
+}
+
+/// Takes a legacy client's answer to something that it was asked: it reaches the call that asked,
+/// which must be of the same session. An answer to nothing is nothing.
+pub(crate) async fn response(app: &App, client: &LegacyClient, id: Id<'_>, message: Bytes) {
+    let Ok(id) = serde_json::from_str::<String>(id.raw()) else {
+        return;
+    };
+    if let Some((call, _)) = id.split_once(':') {
+        send(app, client, &line::of_call(call), message).await;
+    }
+}
+
+async fn send(app: &App, client: &LegacyClient, name: &str, message: Bytes) {
+    let sent = app.mailboxes.send(client.session.id, name, message).await;
+    match sent {
+        Ok(true) => {}
+        Ok(false) => tracing::debug!("a message for a request that does not wait for it"),
+        Err(error) => tracing::error!("could not reach mailboxes: {error}"),
+    }
+}

@@ -1,0 +1,73 @@
+//! Between a legacy client's request and the stream that its messages are kept in: goes on
+//! whether somebody reads or not, for a client that lost its connection may come back.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cache::StreamId;
+
+use super::inbound::Counted;
+use crate::core::{Ended, Running, Step};
+use crate::metrics::End;
+use crate::service::App;
+
+/// Puts a request's messages and its answer into a stream of its own, and closes that.
+pub(super) async fn run(
+    app: Arc<App>,
+    stream: StreamId,
+    running: Box<Running>,
+    first: Option<Step>,
+    counted: Counted,
+) -> anyhow::Result<()> {
+    let filled = fill(&app, stream, running, first, counted).await;
+    app.streams.close(stream).await?;
+    filled
+}
+
+/// Puts a request's messages and its answer into a stream. When that takes no more, the request
+/// goes on alone.
+pub(super) async fn fill(
+    app: &App,
+    stream: StreamId,
+    mut running: Box<Running>,
+    first: Option<Step>,
+    counted: Counted,
+) -> anyhow::Result<()> {
+    let mut next = first;
+    loop {
+        let step = match next.take() {
+            Some(step) => step,
+            None => tokio::select! {
+                biased;
+                () = app.process.shutdown.ending() => return Ok(()),
+                step = running.step() => step,
+            },
+        };
+        match step {
+            Step::Message(message) => {
+                if !append(app, stream, message).await? {
+                    return Ok(());
+                }
+            }
+            Step::End(ended) => {
+                // What was said before the end comes before the answer.
+                while let Some(message) = running.waiting() {
+                    append(app, stream, message).await?;
+                }
+                match ended {
+                    Ended::Answer(answer) => {
+                        counted(answer.end);
+                        append(app, stream, answer.body).await?;
+                    }
+                    Ended::Cancelled => counted(End::Cancelled),
+                }
+                return Ok(());
+            }
+        }
+    }
+}
+
+async fn append(app: &App, stream: StreamId, message: Bytes) -> anyhow::Result<bool> {
+    let number = app.streams.append(stream, message).await?;
+    Ok(number.is_some())
+}

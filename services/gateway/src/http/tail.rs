@@ -1,0 +1,222 @@
+//! One connection's view of a stream that is kept: replays what there is, then tails it. It waits
+//! without a task of its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::mcp::{ProtocolVersion, sse};
+use bytes::{Bytes, BytesMut};
+use cache::{CacheError, Read, Reader};
+use domain::KeyId;
+use futures_util::{Stream, stream};
+use tokio::time::Instant;
+
+use super::event_id;
+use super::legacy_sse::Connection;
+use super::respond::Open;
+use crate::core;
+use crate::hub::Listening;
+use crate::service::App;
+
+/// Bytes of events after which no further one is put into the same piece of the body.
+const PIECE: usize = 64 * 1024;
+
+/// What a connection keeps alive beside its stream, and what becomes of that when it ends.
+pub(super) enum Holds {
+    /// The stream of a request, which runs elsewhere.
+    Answer,
+    /// The stream of what happens without a request. The listening goes on for as long as the
+    /// client may be away.
+    Standalone(Listening),
+    /// The one stream of a 2024-11-05 session, which ends with it.
+    Session(Box<Connection>),
+}
+
+pub(super) struct Tail {
+    app: Arc<App>,
+    reader: Reader,
+    after: u64,
+    first: Option<Bytes>,
+    holds: Holds,
+    over: bool,
+    /// When the session was last kept from looking unused.
+    touched: Instant,
+    _open: Open,
+}
+
+impl Tail {
+    /// The stream from its beginning, for a client of `version`.
+    pub(super) fn begin(
+        app: Arc<App>,
+        reader: Reader,
+        version: ProtocolVersion,
+        holds: Holds,
+    ) -> Self {
+        let first = match version {
+            version if version >= ProtocolVersion::V2025_11_25 => priming(&app, reader),
+            _ => Bytes::from_static(sse::KEEP_ALIVE),
+        };
+        Self::new(app, reader, 0, first, holds)
+    }
+
+    /// The stream behind number `after`, as a client has asked for it.
+    pub(super) fn resume(app: Arc<App>, reader: Reader, after: u64, holds: Holds) -> Self {
+        let first = Bytes::from_static(sse::KEEP_ALIVE);
+        Self::new(app, reader, after, first, holds)
+    }
+
+    /// A stream that begins with `first`.
+    pub(super) fn new(
+        app: Arc<App>,
+        reader: Reader,
+        after: u64,
+        first: Bytes,
+        holds: Holds,
+    ) -> Self {
+        Self {
+            reader,
+            after,
+            first: Some(first),
+            holds,
+            over: false,
+            touched: Instant::now(),
+            _open: Open::count(&app.metrics.streams),
+            app,
+        }
+    }
+
+    pub(super) fn events(self) -> impl Stream<Item = Bytes> + Send + 'static {
+        stream::unfold(self, |mut tail| async {
+            let bytes = tail.next().await?;
+            Some((bytes, tail))
+        })
+    }
+
+    async fn next(&mut self) -> Option<Bytes> {
+        if let Some(first) = self.first.take() {
+            return Some(first);
+        }
+        if self.over {
+            return None;
+        }
+        let app = self.app.clone();
+        tokio::select! {
+            biased;
+            read = app.streams.read(self.reader, self.after) => self.found(read).await,
+            () = tokio::time::sleep(app.config.keep_alive) => self.keep_alive().await,
+            () = self.drained(&app) => {
+                self.over = true;
+                Some(retry(&app).into())
+            }
+        }
+    }
+
+    async fn found(&mut self, read: Result<Read, CacheError>) -> Option<Bytes> {
+        match read {
+            Ok(Read::Events(events)) => {
+                if let Holds::Session(connection) = &mut self.holds {
+                    connection.agree().await;
+                }
+                Some(self.write(events))
+            }
+            Ok(Read::End | Read::TakenOver) => None,
+            Ok(Read::Lost) => {
+                tracing::debug!("a stream is cut off: its reader is too slow, or it is forgotten");
+                None
+            }
+            Err(error) => {
+                tracing::warn!("a stream cannot be read on: {error}");
+                self.over = true;
+                Some(retry(&self.app).into())
+            }
+        }
+    }
+
+    fn write(&mut self, events: Vec<(u64, Bytes)>) -> Bytes {
+        let with_ids = !matches!(self.holds, Holds::Session(_));
+        let mut out = BytesMut::new();
+        for (number, message) in events {
+            self.after = number;
+            if with_ids {
+                let id = event_id::write(self.reader.stream, number);
+                out.extend_from_slice(format!("id: {id}\n").as_bytes());
+            }
+            out.extend_from_slice(&sse::encode(&message));
+            if out.len() >= PIECE {
+                break;
+            }
+        }
+        out.freeze()
+    }
+
+    /// A comment; now and then the session is told that it is in use, and asked whether it lives.
+    async fn keep_alive(&mut self) -> Option<Bytes> {
+        let comment = Some(Bytes::from_static(sse::KEEP_ALIVE));
+        let now = Instant::now();
+        if now.duration_since(self.touched) < self.app.config.session_idle / 4 {
+            return comment;
+        }
+        self.touched = now;
+        match self.app.sessions.touch(self.reader.session).await {
+            Ok(None) => None,
+            Ok(Some(_)) | Err(_) => comment,
+        }
+    }
+
+    /// Resolves when the process drains and nothing that this connection is needed for runs any
+    /// more.
+    async fn drained(&self, app: &App) {
+        match &self.holds {
+            // The request runs to its end, or to that of the process.
+            Holds::Answer => std::future::pending().await,
+            Holds::Standalone(_) => app.process.shutdown.draining().await,
+            Holds::Session(connection) => {
+                app.process.shutdown.draining().await;
+                idle(app, connection.caller.principal.key).await;
+            }
+        }
+    }
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
+        let app = &self.app;
+        app.streams.detach(self.reader);
+        match std::mem::replace(&mut self.holds, Holds::Answer) {
+            Holds::Answer => {}
+            Holds::Standalone(listening) => listening.end_after(app.config.stream_unread),
+            Holds::Session(_) => {
+                let (app, session) = (app.clone(), self.reader.session);
+                let tasks = app.process.tasks.clone();
+                tasks.disposable("end the session of a connection", async move {
+                    core::end_session(&app, session).await?;
+                    Ok(())
+                });
+            }
+        }
+    }
+}
+
+/// Waits until nothing is under way for a key, and what was has been written.
+async fn idle(app: &App, key: KeyId) {
+    loop {
+        let before = app.flights.under_way(key);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        if before == 0 && app.flights.under_way(key) == 0 {
+            return;
+        }
+    }
+}
+
+/// An event of an id and nothing else: the place to resume from when the connection is lost
+/// before anything happens (2025-11-25, "Sending Messages to the Server").
+fn priming(app: &App, reader: Reader) -> Bytes {
+    let id = event_id::write(reader.stream, 0);
+    let retry = app.config.sse_retry.as_millis();
+    format!("id: {id}\nretry: {retry}\ndata: \n\n").into()
+}
+
+/// When to come again after an end that is ours.
+fn retry(app: &App) -> String {
+    format!("retry: {}\n\n", app.config.sse_retry.as_millis())
+}

@@ -1,0 +1,166 @@
+//! What clients are told without having asked just now: lists that changed, resources that were
+//! updated. One hub for all of a gateway's listeners, of every transport and era.
+//!
+//! It has two feeds. The configuration tells of tools; each change is compared with what a
+//! listener's endpoint offered before. Upstreams tell of everything else: for all listeners of one
+//! thing together one watch runs in a worker, begun after a listener was accepted and ended some
+//! time after the last one has gone.
+
+mod message;
+mod registry;
+mod subscription;
+mod tell;
+mod watches;
+
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use ::mcp::ClientProfile;
+use bytes::Bytes;
+use cache::{EventStreams, SessionId, StreamId};
+use domain::{ConnectorId, Principal, TenantId};
+use fabric::Execute;
+use runtime::{Clock, Process};
+use tokio::sync::mpsc;
+
+pub(crate) use registry::{Listening, TooMany};
+pub(crate) use subscription::Subscription;
+
+use crate::tenants::Tenants;
+use registry::State;
+
+/// Who listens, and where.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    /// The tenant's slug.
+    pub(crate) slug: Arc<str>,
+    pub(crate) tenant: TenantId,
+    /// The connector, where its endpoint is of one alone.
+    pub(crate) connector: Option<ConnectorId>,
+    pub(crate) principal: Principal,
+    /// What the client declared: who can be asked something is served by an upstream session of
+    /// his own, and is told what happens in that one.
+    pub(crate) profile: Arc<ClientProfile>,
+    /// The legacy session that listens. It does so once: a second time replaces the first.
+    pub(crate) session: Option<SessionId>,
+    /// [`Endpoint::tools_digest`](crate::snapshot::Endpoint) of what the listener was served by.
+    pub(crate) tools_digest: u64,
+    /// [`Endpoint::activity`](crate::snapshot::Endpoint) at that moment.
+    pub(crate) activity: u64,
+}
+
+/// What is listened to. URIs are those that the client knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Filter {
+    pub(crate) tools: bool,
+    pub(crate) prompts: bool,
+    pub(crate) resources: bool,
+    pub(crate) uris: Vec<Box<str>>,
+}
+
+/// Where messages for a listener go.
+#[derive(Clone, Debug)]
+pub(crate) enum Sink {
+    /// A legacy session's stream; what it keeps is bounded there.
+    Stream(StreamId),
+    /// A connection of its own. Full means that it reads too slowly: it is cut off.
+    Channel(mpsc::Sender<Bytes>),
+}
+
+/// In whose words.
+#[derive(Clone, Debug)]
+pub(crate) enum Dress {
+    Legacy,
+    Modern {
+        /// The id of the `subscriptions/listen`, raw JSON.
+        subscription_id: Box<str>,
+    },
+}
+
+/// A `subscriptions/listen` that was accepted.
+#[derive(Debug)]
+pub(crate) struct Listen {
+    /// What of the wish is granted.
+    pub(crate) filter: Filter,
+    /// The request's id, raw JSON.
+    pub(crate) id: Box<str>,
+    /// JSON of the endpoint's `serverInfo`.
+    pub(crate) server_info: Box<str>,
+}
+
+/// Bounds of the hub.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HubLimits {
+    pub(crate) listeners_per_key: usize,
+    pub(crate) listeners_per_tenant: usize,
+    pub(crate) listeners: usize,
+    /// How long an upstream is watched after the last listener has gone.
+    pub(crate) linger: Duration,
+}
+
+/// What a hub is made of.
+pub(crate) struct HubParts {
+    pub(crate) tenants: Arc<Tenants>,
+    pub(crate) workers: Arc<dyn Execute>,
+    pub(crate) streams: Arc<dyn EventStreams>,
+    pub(crate) process: Process,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) limits: HubLimits,
+}
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Hub(Arc<Inner>);
+
+struct Inner {
+    this: Weak<Self>,
+    parts: HubParts,
+    state: Mutex<State>,
+}
+
+impl Hub {
+    /// A hub that hears of each change of configuration from now on.
+    pub(crate) fn new(parts: HubParts) -> Self {
+        let tenants = parts.tenants.clone();
+        let inner = Arc::new_cyclic(|this| Inner {
+            this: this.clone(),
+            parts,
+            state: Mutex::default(),
+        });
+        tenants.observe(inner.this.clone());
+        Self(inner)
+    }
+
+    /// Begins to listen, until what is returned is dropped.
+    ///
+    /// # Errors
+    /// There are as many listeners as there may be.
+    pub(crate) fn listen(
+        &self,
+        place: Place,
+        filter: Filter,
+        sink: Sink,
+        dress: Dress,
+    ) -> Result<Listening, TooMany> {
+        self.0.add(place, filter, sink, dress)
+    }
+
+    /// Begins the answer to a `subscriptions/listen`.
+    ///
+    /// # Errors
+    /// As [`listen`](Self::listen).
+    pub(crate) fn subscribe(&self, place: Place, listen: Listen) -> Result<Subscription, TooMany> {
+        Subscription::begin(self, place, listen)
+    }
+
+    /// The subscriptions of a session that listens may have changed; one that does not listen now
+    /// takes them from its record when it does.
+    pub(crate) fn session_subscribed(&self, session: SessionId, uris: Vec<Box<str>>) {
+        self.0.resubscribe(session, uris);
+    }
+
+    /// Whoever listens for a session does so no more.
+    pub(crate) fn session_ended(&self, session: SessionId) {
+        self.0.remove_session(session);
+    }
+}

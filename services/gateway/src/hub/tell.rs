@@ -1,0 +1,334 @@
+//! Who is told of what: after a change of configuration, and after an event of an upstream.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use domain::Scope;
+use fabric::{CallEvent, ConfigListener, List, Subject};
+
+use super::watches::{Audience, Wanted, Watched};
+use super::{Inner, Sink, message};
+use crate::access::Keys;
+use crate::hub::registry::Listener;
+use crate::snapshot::{Endpoint, Snapshot, Upstream};
+
+/// One message on its way to one listener.
+struct Post {
+    listener: u64,
+    sink: Sink,
+    message: Bytes,
+}
+
+impl ConfigListener for Inner {
+    fn changed(&self, subject: &Subject, _revision: i64) {
+        let slugs: Vec<Arc<str>> = match subject {
+            Subject::Tenant(slug) => vec![Arc::from(slug.as_str())],
+            // A platform key may listen at any tenant.
+            Subject::Platform => self.state().tenants.keys().cloned().collect(),
+        };
+        for slug in slugs {
+            self.look_at(&slug);
+        }
+    }
+}
+
+impl Inner {
+    /// Has a tenant looked at soon; once for all who want it meanwhile. Never waits.
+    pub(super) fn look_at(&self, slug: &Arc<str>) {
+        let Some(this) = self.this.upgrade() else {
+            return;
+        };
+        {
+            let mut state = self.state();
+            let Some(tenant) = state.tenants.get_mut(slug) else {
+                return;
+            };
+            if std::mem::replace(&mut tenant.due, true) {
+                return;
+            }
+        }
+        let slug = slug.clone();
+        let tasks = self.parts.process.tasks.clone();
+        tasks.disposable("tell listeners", async move {
+            this.look(&slug).await;
+            Ok(())
+        });
+    }
+
+    async fn look(self: Arc<Self>, slug: &Arc<str>) {
+        // From here on a further change asks for a further look.
+        if let Some(tenant) = self.state().tenants.get_mut(slug) {
+            tenant.due = false;
+        }
+        let snapshot = match self.parts.tenants.get(slug).await {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                tracing::warn!("cannot read what changed for listeners: {error}");
+                return;
+            }
+        };
+        let platform = self.parts.tenants.platform_keys().await.ok();
+        let (posts, unwanted) = self.compare(slug, (*snapshot).as_ref(), platform.as_deref());
+        self.deliver(slug, posts).await;
+        if unwanted {
+            let (this, slug) = (Arc::downgrade(&self), slug.clone());
+            let linger = self.parts.limits.linger;
+            let tasks = self.parts.process.tasks.clone();
+            tasks.disposable("end unused watches", async move {
+                tokio::time::sleep(linger).await;
+                if let Some(this) = this.upgrade() {
+                    this.look_at(&slug);
+                }
+                Ok(())
+            });
+        }
+    }
+
+    /// Compares what listeners were offered with what they are offered now. Those that may not
+    /// listen any more are dropped.
+    fn compare(
+        self: &Arc<Self>,
+        slug: &Arc<str>,
+        snapshot: Option<&Snapshot>,
+        platform: Option<&Keys>,
+    ) -> (Vec<Post>, bool) {
+        let now = self.parts.clock.now();
+        let mut state = self.state();
+        let Some(tenant) = state.tenants.get_mut(slug) else {
+            return (Vec::new(), false);
+        };
+        let mut posts = Vec::new();
+        let mut barred = Vec::new();
+        let mut wanted = HashMap::new();
+        for (id, listener) in &mut tenant.listeners {
+            let principal = listener.place.principal;
+            let endpoint = snapshot
+                .filter(|snapshot| snapshot.active)
+                .filter(|snapshot| match principal.scope {
+                    Scope::PlatformAdmin => {
+                        platform.is_none_or(|keys| keys.lives(principal.key, now))
+                    }
+                    _ => snapshot.keys.lives(principal.key, now),
+                })
+                .and_then(|snapshot| snapshot.endpoint_of(listener.place.connector));
+            let Some(endpoint) = endpoint else {
+                barred.push((*id, listener.sink.clone()));
+                continue;
+            };
+            let digest = endpoint.tools_digest();
+            let before = std::mem::replace(&mut listener.place.tools_digest, digest);
+            if listener.filter.tools && before != digest {
+                posts.push(Post {
+                    listener: *id,
+                    sink: listener.sink.clone(),
+                    message: message::list_changed(List::Tools, &listener.dress),
+                });
+            }
+            want(&mut wanted, listener, endpoint);
+        }
+        let unwanted = tenant.watches.reconcile(self, slug, wanted);
+        let mut streams = Vec::new();
+        for (id, sink) in barred {
+            // A channel ends with its sender.
+            if let Sink::Stream(stream) = sink {
+                streams.push(stream);
+            }
+            state.remove(slug, id);
+        }
+        state.forget_if_idle(slug);
+        drop(state);
+        self.close_streams(streams);
+        (posts, unwanted)
+    }
+
+    /// Tells the listeners concerned of an event of a watch.
+    pub(super) async fn tell(
+        self: &Arc<Self>,
+        slug: &Arc<str>,
+        watched: &Watched,
+        event: CallEvent,
+    ) {
+        let Ok(snapshot) = self.parts.tenants.get(slug).await else {
+            return;
+        };
+        let Some(snapshot) = (*snapshot).as_ref() else {
+            return;
+        };
+        let posts = self.posts(slug, snapshot, watched, &event);
+        self.deliver(slug, posts).await;
+    }
+
+    fn posts(
+        &self,
+        slug: &str,
+        snapshot: &Snapshot,
+        watched: &Watched,
+        event: &CallEvent,
+    ) -> Vec<Post> {
+        let state = self.state();
+        let Some(tenant) = state.tenants.get(slug) else {
+            return Vec::new();
+        };
+        let mut posts = Vec::new();
+        for (id, listener) in &tenant.listeners {
+            for message in messages_for(listener, snapshot, watched, event) {
+                posts.push(Post {
+                    listener: *id,
+                    sink: listener.sink.clone(),
+                    message,
+                });
+            }
+        }
+        posts
+    }
+
+    /// Hands messages over. Who does not take his is no listener any more.
+    async fn deliver(self: &Arc<Self>, slug: &Arc<str>, posts: Vec<Post>) {
+        for Post {
+            listener,
+            sink,
+            message,
+        } in posts
+        {
+            let taken = match sink {
+                Sink::Channel(sender) => sender.try_send(message).is_ok(),
+                Sink::Stream(stream) => match self.parts.streams.append(stream, message).await {
+                    Ok(number) => number.is_some(),
+                    Err(error) => {
+                        tracing::warn!("a notification is lost: {error}");
+                        true
+                    }
+                },
+            };
+            if !taken {
+                tracing::debug!("a listener that reads too slowly, or is gone, is dropped");
+                self.remove(slug, listener);
+            }
+        }
+    }
+
+    fn close_streams(&self, streams: Vec<cache::StreamId>) {
+        for stream in streams {
+            let keeper = self.parts.streams.clone();
+            self.parts
+                .process
+                .tasks
+                .disposable("end a stream", async move {
+                    keeper.close(stream).await?;
+                    Ok(())
+                });
+        }
+    }
+}
+
+/// Adds what must be watched for a listener.
+fn want(wanted: &mut HashMap<Watched, Wanted>, listener: &Listener, endpoint: &Endpoint) {
+    let audience = Audience::of(&listener.place);
+    let need = |version| Wanted {
+        version,
+        tenant: listener.place.tenant,
+        principal: listener.place.principal,
+        profile: listener.place.profile.clone(),
+    };
+    let filter = &listener.filter;
+    for upstream in endpoint.upstreams() {
+        let can = &upstream.capabilities;
+        let of_use = (filter.tools && can.tools_list_changed)
+            || (filter.prompts && can.prompts_list_changed)
+            || (filter.resources && can.resources_list_changed);
+        if of_use {
+            let watched = Watched {
+                connector: upstream.connector,
+                uri: None,
+                audience: audience.clone(),
+            };
+            wanted
+                .entry(watched)
+                .or_insert_with(|| need(upstream.version));
+        }
+    }
+    for uri in &filter.uris {
+        let Some((upstream, own)) = endpoint.resource(uri) else {
+            continue;
+        };
+        if upstream.capabilities.resources_subscribe {
+            let watched = Watched {
+                connector: upstream.connector,
+                uri: Some(own.into()),
+                audience: audience.clone(),
+            };
+            wanted
+                .entry(watched)
+                .or_insert_with(|| need(upstream.version));
+        }
+    }
+}
+
+/// What an event is to a listener.
+fn messages_for(
+    listener: &Listener,
+    snapshot: &Snapshot,
+    watched: &Watched,
+    event: &CallEvent,
+) -> Vec<Bytes> {
+    let filter = &listener.filter;
+    let Some(endpoint) = snapshot.endpoint_of(listener.place.connector) else {
+        return Vec::new();
+    };
+    let mut all = endpoint.upstreams().iter();
+    let upstream = all.find(|upstream| upstream.connector == watched.connector);
+    let Some(upstream) = upstream.filter(|_| watched.audience == Audience::of(&listener.place))
+    else {
+        return Vec::new();
+    };
+    let changed = |list: List| message::list_changed(list, &listener.dress);
+    match event {
+        CallEvent::ListChanged(list) => {
+            let wanted = match list {
+                List::Tools => filter.tools,
+                List::Prompts => filter.prompts,
+                List::Resources => filter.resources,
+            };
+            wanted.then(|| changed(*list)).into_iter().collect()
+        }
+        // A listener is told that it listens before its upstream has been asked to tell. What a
+        // call has changed in between would be missed.
+        CallEvent::Watching
+            if watched.uri.is_none() && endpoint.activity() != listener.place.activity =>
+        {
+            let can = &upstream.capabilities;
+            let lists = [
+                (filter.tools && can.tools_list_changed, List::Tools),
+                (filter.prompts && can.prompts_list_changed, List::Prompts),
+                (
+                    filter.resources && can.resources_list_changed,
+                    List::Resources,
+                ),
+            ];
+            let lists = lists.into_iter().filter(|(of_use, _)| *of_use);
+            lists.map(|(_, list)| changed(list)).collect()
+        }
+        CallEvent::ResourceUpdated(params) => resource_updated(listener, upstream, watched, params)
+            .into_iter()
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn resource_updated(
+    listener: &Listener,
+    upstream: &Upstream,
+    watched: &Watched,
+    params: &Bytes,
+) -> Option<Bytes> {
+    // By what was subscribed to: what was updated may be a part of it.
+    let exposed = upstream.rename().uri(watched.uri.as_deref()?);
+    if !listener.filter.uris.iter().any(|uri| **uri == *exposed) {
+        return None;
+    }
+    let shape = ::mcp::rename::Shape::ResourceUpdated;
+    let renamed = ::mcp::rename::rename(shape, params, upstream.rename()).ok()?;
+    let params = std::str::from_utf8(&renamed).ok()?;
+    Some(message::resource_updated(params, &listener.dress))
+}

@@ -1,0 +1,163 @@
+//! What runs in workers for the listeners of one tenant.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use ::mcp::{ClientCapabilities, ClientProfile};
+use domain::{ConnectorId, KeyId, Principal, TenantId};
+use fabric::{Call, CallEvent, Method, Outcome, Request};
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use super::{Inner, Place};
+
+/// Events of one watch that wait to be told on; beyond, the worker waits.
+const EVENTS: usize = 64;
+/// The pause before a watch that failed is begun again, doubled each time.
+const PAUSE_MIN: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// A watch has no end of its own.
+const NO_DEADLINE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// What is watched: a connector's lists, or one of its resources by the upstream's own URI.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Watched {
+    pub(super) connector: ConnectorId,
+    pub(super) uri: Option<Box<str>>,
+    /// For whom, where the upstream's session is not everybody's.
+    pub(super) audience: Option<Audience>,
+}
+
+/// The clients that share an upstream session which may ask them back: those of one key with
+/// equal capabilities. All others share one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Audience {
+    key: KeyId,
+    capabilities: ClientCapabilities,
+}
+
+impl Audience {
+    pub(super) fn of(place: &Place) -> Option<Self> {
+        let capabilities = &place.profile.capabilities;
+        capabilities.can_be_asked().then(|| Self {
+            key: place.principal.key,
+            capabilities: capabilities.clone(),
+        })
+    }
+}
+
+/// What is needed to begin a watch.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub(super) profile: Arc<ClientProfile>,
+    /// The connector's version: a watch of an older one is begun anew.
+    pub(super) version: i64,
+    pub(super) tenant: TenantId,
+    pub(super) principal: Principal,
+}
+
+/// The watches of one tenant.
+#[derive(Default)]
+pub(super) struct Watches(HashMap<Watched, Watch>);
+
+struct Watch {
+    version: i64,
+    task: AbortHandle,
+    /// Since when nobody wants it.
+    unwanted: Option<Instant>,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Watches {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Begins what is wanted and not there, and ends what nobody has wanted for `linger`. Tells
+    /// whether something is left that nobody wants now.
+    pub(super) fn reconcile(
+        &mut self,
+        inner: &Arc<Inner>,
+        slug: &Arc<str>,
+        wanted: HashMap<Watched, Wanted>,
+    ) -> bool {
+        let (now, linger) = (Instant::now(), inner.parts.limits.linger);
+        self.0.retain(|watched, watch| match wanted.get(watched) {
+            Some(wanted) => {
+                watch.unwanted = None;
+                watch.version == wanted.version
+            }
+            None => now.duration_since(*watch.unwanted.get_or_insert(now)) < linger,
+        });
+        for (watched, wanted) in wanted {
+            self.0.entry(watched.clone()).or_insert_with(|| {
+                let version = wanted.version;
+                let run = run(Arc::downgrade(inner), slug.clone(), watched, wanted);
+                let task = inner.parts.process.tasks.joinable(run).abort_handle();
+                Watch {
+                    version,
+                    task,
+                    unwanted: None,
+                }
+            });
+        }
+        self.0.values().any(|watch| watch.unwanted.is_some())
+    }
+}
+
+/// Watches until the task is aborted, or the upstream refuses for good.
+async fn run(hub: Weak<Inner>, slug: Arc<str>, watched: Watched, wanted: Wanted) {
+    let mut pause = PAUSE_MIN;
+    loop {
+        let Some(workers) = hub.upgrade().map(|hub| hub.parts.workers.clone()) else {
+            return;
+        };
+        let (sender, mut events) = mpsc::channel(EVENTS);
+        let mut watch = workers.execute(call(&watched, &wanted), Some(sender));
+        let outcome = loop {
+            tokio::select! {
+                biased;
+                Some(event) = events.recv() => {
+                    if matches!(event, CallEvent::Watching) {
+                        pause = PAUSE_MIN;
+                    }
+                    let Some(hub) = hub.upgrade() else { return };
+                    hub.tell(&slug, &watched, event).await;
+                }
+                outcome = &mut watch => break outcome,
+            }
+        };
+        match outcome {
+            Outcome::Failed(failure) => tracing::debug!("a watch ended: {failure}"),
+            // A refusal: the upstream knows no such resource, or no subscriptions at all.
+            Outcome::Error(error) => {
+                tracing::debug!(error.code, "a watch was refused: {}", error.message);
+                return;
+            }
+            Outcome::Result(_) | Outcome::InputRequired(_) => {}
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+}
+
+fn call(watched: &Watched, wanted: &Wanted) -> Call {
+    Call {
+        tenant: wanted.tenant,
+        connector: watched.connector,
+        version: wanted.version,
+        request: Request::new(Method::Watch, watched.uri.as_deref().map(str::to_owned)),
+        client: wanted.profile.clone(),
+        principal: wanted.principal,
+        user_token: None,
+        deadline: NO_DEADLINE,
+        request_id: "watch".to_owned(),
+    }
+}
