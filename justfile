@@ -37,8 +37,8 @@ conformance url *revisions:
     node tests/conformance/run.mjs {{ url }} {{ revisions }}
 
 # A real SDK client against an endpoint that serves server-everything
-client sdk url prefix="":
-    MCP_URL={{ url }} MCP_PREFIX={{ prefix }} node --test tests/clients/{{ sdk }}.test.mjs
+client sdk url connector="":
+    MCP_URL={{ url }} MCP_CONNECTOR={{ connector }} node --test tests/clients/{{ sdk }}.test.mjs
 
 # Speed: direct, through nginx, through Turnbuckle
 bench *flags:
