@@ -1,18 +1,29 @@
-//! An MCP server of the modern era that does next to nothing, so that what stands before it is
-//! what is measured: one tool, `echo`, whose answer has the arguments in it as they came.
+//! An MCP server of both eras that does next to nothing, so that what stands before it is what is
+//! measured. Its tools:
 //!
-//! `bench-upstream` listens on a free port of loopback and prints its URL.
+//! - `echo` answers with the arguments as they came,
+//! - `large` with 64 KiB of text,
+//! - `steps` with 20 progress events before its answer, as a stream.
+//!
+//! `bench-upstream` listens on a free port of loopback and prints its URL (`/mcp`). `/tools/{n}`
+//! beside it is a server of `n` tools, for lists.
+
+mod answers;
 
 use std::io::Write;
 
 use axum::Router;
+use axum::body::Body;
+use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use bytes::Bytes;
-use http::StatusCode;
 use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Method, StatusCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+
+use answers::{INITIALIZED, SESSION, discovered, many, method_unknown, own_tools, steps};
 
 /// As much of a message as must be read to answer it.
 #[derive(Deserialize)]
@@ -24,54 +35,77 @@ struct Message<'a> {
     params: Option<Params<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Params<'a> {
-    #[serde(borrow)]
+    #[serde(default)]
+    name: Option<&'a str>,
+    #[serde(borrow, default)]
     arguments: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "_meta")]
+    meta: Option<Meta<'a>>,
 }
 
-const DISCOVER: &str = r#"{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"resultType":"complete","ttlMs":0,"cacheScope":"private","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"bench-upstream","version":"1"}}}"#;
-const TOOLS: &str = r#"{"tools":[{"name":"echo","description":"Says the arguments back.","inputSchema":{"type":"object","properties":{"message":{"type":"string"}},"required":["message"]}}],"resultType":"complete","ttlMs":0,"cacheScope":"private"}"#;
+#[derive(Deserialize)]
+struct Meta<'a> {
+    #[serde(borrow, default, rename = "progressToken")]
+    progress_token: Option<&'a RawValue>,
+}
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     writeln!(std::io::stdout(), "http://{}/mcp", listener.local_addr()?)?;
-    axum::serve(listener, Router::new().route("/mcp", post(answer))).await?;
+    let own = |method: Method, headers: HeaderMap, body: Bytes| async move {
+        answer(&method, &headers, &body, own_tools())
+    };
+    let lists = |Path(count): Path<usize>, method: Method, headers: HeaderMap, body: Bytes| async move {
+        answer(&method, &headers, &body, &many(count))
+    };
+    let router = Router::new()
+        .route("/mcp", post(own).delete(own).get(own))
+        .route("/tools/{count}", post(lists).delete(lists).get(lists));
+    axum::serve(listener, router).await?;
     Ok(())
 }
 
-async fn answer(body: Bytes) -> Response {
-    let Ok(message) = serde_json::from_slice::<Message<'_>>(&body) else {
+fn answer(method: &Method, headers: &HeaderMap, body: &Bytes, tools: &str) -> Response {
+    match *method {
+        Method::POST => {}
+        Method::DELETE => return StatusCode::NO_CONTENT.into_response(),
+        _ => return StatusCode::METHOD_NOT_ALLOWED.into_response(),
+    }
+    let Ok(message) = serde_json::from_slice::<Message<'_>>(body) else {
         return StatusCode::BAD_REQUEST.into_response();
     };
     let Some(id) = message.id.map(RawValue::get) else {
         return StatusCode::ACCEPTED.into_response();
     };
+    let modern = headers
+        .get("mcp-protocol-version")
+        .is_some_and(|version| version == "2026-07-28");
+    let params = message.params.unwrap_or_default();
     let result = match message.method {
-        "tools/call" => {
-            let arguments = message.params.and_then(|params| params.arguments);
-            called(arguments.map_or("{}", RawValue::get))
+        "tools/call" => match params.name {
+            Some("large") => answers::large().to_owned(),
+            Some("steps") => {
+                let token = params.meta.and_then(|meta| meta.progress_token);
+                let body = steps(id, token.map_or("0", RawValue::get));
+                return ([(CONTENT_TYPE, "text/event-stream")], Body::from(body)).into_response();
+            }
+            _ => answers::echo(params.arguments.map_or("{}", RawValue::get)),
+        },
+        "tools/list" => tools.to_owned(),
+        "server/discover" if modern => discovered().to_owned(),
+        "initialize" => {
+            let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{INITIALIZED}}}"#);
+            let headers = [
+                (CONTENT_TYPE.as_str(), "application/json"),
+                ("mcp-session-id", SESSION),
+            ];
+            return (headers, body).into_response();
         }
-        "tools/list" => TOOLS.to_owned(),
-        "server/discover" => DISCOVER.to_owned(),
-        _ => {
-            let error = r#"{"code":-32601,"message":"no such method"}"#;
-            let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#);
-            return (
-                StatusCode::NOT_FOUND,
-                [(CONTENT_TYPE, "application/json")],
-                body,
-            )
-                .into_response();
-        }
+        _ => return method_unknown(id),
     };
     let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#);
     ([(CONTENT_TYPE, "application/json")], body).into_response()
-}
-
-fn called(arguments: &str) -> String {
-    format!(
-        r#"{{"content":[{{"type":"text","text":"echo"}}],"structuredContent":{arguments},"resultType":"complete"}}"#
-    )
 }
