@@ -39,12 +39,63 @@ pub struct Connector {
     /// Output only. Changes with every change of the connector; the ETag of REST, with its quotes.
     #[prost(string, tag = "15")]
     pub etag: ::prost::alloc::string::String,
+    /// What becomes of a tool whose definition its upstream changes. Not given: `hold` for an MCP
+    /// server, `accept` for a catalog type, which takes nothing else.
+    #[prost(enumeration = "connector::OnChange", tag = "16")]
+    pub on_change: i32,
     /// How the upstream is reached. Must be of the kind that `type` is.
     #[prost(oneof = "connector::Config", tags = "7, 8, 9")]
     pub config: ::core::option::Option<connector::Config>,
 }
 /// Nested message and enum types in `Connector`.
 pub mod connector {
+    /// What becomes of a tool whose definition is not the approved one.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum OnChange {
+        /// Not given.
+        Unspecified = 0,
+        /// It is neither listed nor callable until the change is approved.
+        Hold = 1,
+        /// It is served as it is now, and marked until the change is approved.
+        Warn = 2,
+        /// It is served as it is now.
+        Accept = 3,
+    }
+    impl OnChange {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "ON_CHANGE_UNSPECIFIED",
+                Self::Hold => "ON_CHANGE_HOLD",
+                Self::Warn => "ON_CHANGE_WARN",
+                Self::Accept => "ON_CHANGE_ACCEPT",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "ON_CHANGE_UNSPECIFIED" => Some(Self::Unspecified),
+                "ON_CHANGE_HOLD" => Some(Self::Hold),
+                "ON_CHANGE_WARN" => Some(Self::Warn),
+                "ON_CHANGE_ACCEPT" => Some(Self::Accept),
+                _ => None,
+            }
+        }
+    }
     /// How the upstream is reached. Must be of the kind that `type` is.
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum Config {
@@ -125,6 +176,9 @@ pub struct Sync {
     /// Tools known now: those of the last reading that succeeded.
     #[prost(int32, tag = "4")]
     pub tools: i32,
+    /// Those of them whose definition is not the approved one.
+    #[prost(message, optional, tag = "5")]
+    pub changed: ::core::option::Option<ChangedTools>,
 }
 /// Nested message and enum types in `Sync`.
 pub mod sync {
@@ -175,6 +229,15 @@ pub mod sync {
             }
         }
     }
+}
+/// Tools that wait for approval, held back or not.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChangedTools {
+    #[prost(int32, tag = "1")]
+    pub count: i32,
+    /// The first 20 of them, by their own names.
+    #[prost(string, repeated, tag = "2")]
+    pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Something that a connector can be.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -369,7 +432,7 @@ pub struct UpdateConnectorRequest {
     /// `name` says which; an `etag`, when set, must be the current one.
     #[prost(message, optional, tag = "1")]
     pub connector: ::core::option::Option<Connector>,
-    /// Of `display_name`, `prefix`, `native`, `native.base_url`, `remote_mcp`, `remote_mcp.url`,
+    /// Of `display_name`, `prefix`, `on_change`, `native`, `native.base_url`, `remote_mcp`, `remote_mcp.url`,
     /// `hosted_mcp`, `hosted_mcp.command`, `hosted_mcp.working_directory`, `secrets`,
     /// `secrets.token`, `secrets.headers`, `secrets.env`, and single secrets: `secrets.headers.NAME`
     /// and `secrets.env.NAME`. A named secret that is not set is removed. Absent: those that are set,
@@ -3236,6 +3299,106 @@ pub struct Tool {
     /// Output only. The definition's `outputSchema` as JSON text; empty when it has none.
     #[prost(string, tag = "8")]
     pub output_schema_json: ::prost::alloc::string::String,
+    /// Output only.
+    #[prost(enumeration = "tool::State", tag = "9")]
+    pub state: i32,
+    /// Output only. Identity of the approved definition: SHA-256 of its canonical JSON, in
+    /// hexadecimal.
+    #[prost(string, tag = "10")]
+    pub hash: ::prost::alloc::string::String,
+    /// Output only. That of the definition which waits for approval; empty when there is none.
+    #[prost(string, tag = "11")]
+    pub pending_hash: ::prost::alloc::string::String,
+}
+/// Nested message and enum types in `Tool`.
+pub mod tool {
+    /// Where a tool's definition stands.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum State {
+        /// Never answered.
+        Unspecified = 0,
+        /// It is the one that was approved.
+        Approved = 1,
+        /// It is another, and the tool is served with it.
+        Changed = 2,
+        /// It is another, and the tool is neither listed nor callable until that is approved.
+        Held = 3,
+    }
+    impl State {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "STATE_UNSPECIFIED",
+                Self::Approved => "STATE_APPROVED",
+                Self::Changed => "STATE_CHANGED",
+                Self::Held => "STATE_HELD",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "STATE_UNSPECIFIED" => Some(Self::Unspecified),
+                "STATE_APPROVED" => Some(Self::Approved),
+                "STATE_CHANGED" => Some(Self::Changed),
+                "STATE_HELD" => Some(Self::Held),
+                _ => None,
+            }
+        }
+    }
+}
+/// How a tool's definition differs from the one that was approved.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ToolChanges {
+    /// `tenants/{tenant}/connectors/{connector}/tools/{tool}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(enumeration = "tool::State", tag = "2")]
+    pub state: i32,
+    /// Identity of the approved definition.
+    #[prost(string, tag = "3")]
+    pub hash: ::prost::alloc::string::String,
+    /// That of the pending one, which an approval may name; empty when there is none.
+    #[prost(string, tag = "4")]
+    pub pending_hash: ::prost::alloc::string::String,
+    /// The definition that was approved as JSON text, as it came.
+    #[prost(string, tag = "5")]
+    pub approved_json: ::prost::alloc::string::String,
+    /// What the upstream says now as JSON text, as it came; empty when that is the same.
+    #[prost(string, tag = "6")]
+    pub pending_json: ::prost::alloc::string::String,
+    /// Where the two differ, 500 places at most.
+    #[prost(message, repeated, tag = "7")]
+    pub diff: ::prost::alloc::vec::Vec<Difference>,
+    /// Whether there are no more places than these.
+    #[prost(bool, tag = "8")]
+    pub diff_complete: bool,
+}
+/// One place where two definitions differ.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Difference {
+    /// JSON pointer (RFC 6901).
+    #[prost(string, tag = "1")]
+    pub path: ::prost::alloc::string::String,
+    /// What stood there as JSON text; unset where something was added.
+    #[prost(string, optional, tag = "2")]
+    pub before_json: ::core::option::Option<::prost::alloc::string::String>,
+    /// What stands there now as JSON text; unset where something was taken away.
+    #[prost(string, optional, tag = "3")]
+    pub after_json: ::core::option::Option<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListToolsRequest {
@@ -3323,6 +3486,34 @@ pub struct SyncToolsRequest {
     /// `tenants/{tenant}/connectors/{connector}`.
     #[prost(string, tag = "1")]
     pub parent: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetToolChangesRequest {
+    /// `tenants/{tenant}/connectors/{connector}/tools/{tool}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ApproveToolRequest {
+    /// `tenants/{tenant}/connectors/{connector}/tools/{tool}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The pending hash that was looked at: the approval is refused when the definition is another by
+    /// now. When empty, the definition is approved whatever it is.
+    #[prost(string, tag = "2")]
+    pub hash: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ApproveAllToolsRequest {
+    /// `tenants/{tenant}/connectors/{connector}`.
+    #[prost(string, tag = "1")]
+    pub parent: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ApproveAllToolsResponse {
+    /// Those that were not approved before.
+    #[prost(message, repeated, tag = "1")]
+    pub tools: ::prost::alloc::vec::Vec<Tool>,
 }
 /// Generated client implementations.
 pub mod tool_service_client {
@@ -3569,6 +3760,81 @@ pub mod tool_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Reads how a tool's definition differs from the one that was approved.
+        pub async fn get_tool_changes(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetToolChangesRequest>,
+        ) -> std::result::Result<tonic::Response<super::ToolChanges>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/turnbuckle.admin.v1.ToolService/GetToolChanges",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("turnbuckle.admin.v1.ToolService", "GetToolChanges"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Approves the definition that a tool has now.
+        pub async fn approve_tool(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ApproveToolRequest>,
+        ) -> std::result::Result<tonic::Response<super::Tool>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/turnbuckle.admin.v1.ToolService/ApproveTool",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("turnbuckle.admin.v1.ToolService", "ApproveTool"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Approves the definitions that all tools of a connector have now.
+        pub async fn approve_all_tools(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ApproveAllToolsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ApproveAllToolsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/turnbuckle.admin.v1.ToolService/ApproveAllTools",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("turnbuckle.admin.v1.ToolService", "ApproveAllTools"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Reads the upstream's tools now, and answers when that has ended.
         pub async fn sync_tools(
             &mut self,
@@ -3646,6 +3912,24 @@ pub mod tool_service_server {
             request: tonic::Request<super::DisableAllToolsRequest>,
         ) -> std::result::Result<
             tonic::Response<super::DisableAllToolsResponse>,
+            tonic::Status,
+        >;
+        /// Reads how a tool's definition differs from the one that was approved.
+        async fn get_tool_changes(
+            &self,
+            request: tonic::Request<super::GetToolChangesRequest>,
+        ) -> std::result::Result<tonic::Response<super::ToolChanges>, tonic::Status>;
+        /// Approves the definition that a tool has now.
+        async fn approve_tool(
+            &self,
+            request: tonic::Request<super::ApproveToolRequest>,
+        ) -> std::result::Result<tonic::Response<super::Tool>, tonic::Status>;
+        /// Approves the definitions that all tools of a connector have now.
+        async fn approve_all_tools(
+            &self,
+            request: tonic::Request<super::ApproveAllToolsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ApproveAllToolsResponse>,
             tonic::Status,
         >;
         /// Reads the upstream's tools now, and answers when that has ended.
@@ -3987,6 +4271,141 @@ pub mod tool_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DisableAllToolsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/turnbuckle.admin.v1.ToolService/GetToolChanges" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetToolChangesSvc<T: ToolService>(pub Arc<T>);
+                    impl<
+                        T: ToolService,
+                    > tonic::server::UnaryService<super::GetToolChangesRequest>
+                    for GetToolChangesSvc<T> {
+                        type Response = super::ToolChanges;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetToolChangesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ToolService>::get_tool_changes(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetToolChangesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/turnbuckle.admin.v1.ToolService/ApproveTool" => {
+                    #[allow(non_camel_case_types)]
+                    struct ApproveToolSvc<T: ToolService>(pub Arc<T>);
+                    impl<
+                        T: ToolService,
+                    > tonic::server::UnaryService<super::ApproveToolRequest>
+                    for ApproveToolSvc<T> {
+                        type Response = super::Tool;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ApproveToolRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ToolService>::approve_tool(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ApproveToolSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/turnbuckle.admin.v1.ToolService/ApproveAllTools" => {
+                    #[allow(non_camel_case_types)]
+                    struct ApproveAllToolsSvc<T: ToolService>(pub Arc<T>);
+                    impl<
+                        T: ToolService,
+                    > tonic::server::UnaryService<super::ApproveAllToolsRequest>
+                    for ApproveAllToolsSvc<T> {
+                        type Response = super::ApproveAllToolsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ApproveAllToolsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ToolService>::approve_all_tools(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ApproveAllToolsSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

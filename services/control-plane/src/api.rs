@@ -85,6 +85,7 @@ pub(crate) fn problem(error: Error) -> Problem {
         | Error::SlugTaken { .. }
         | Error::ToolNameCollision(_)
         | Error::LimitReached(_)
+        | Error::DefinitionChanged
         | Error::NotHosted
         | Error::TenantInactive
         | Error::ConnectorDisabled => Problem::conflict(name, &error),

@@ -14,6 +14,13 @@ pub struct Config {
     /// How long one reading may take, the start of a hosted server included.
     #[serde(with = "runtime::seconds")]
     pub sync_deadline: Duration,
+    /// Between an upstream's word that its tools changed and the reading that it causes; what it
+    /// says in between causes none of its own.
+    #[serde(with = "runtime::seconds")]
+    pub resync_delay: Duration,
+    /// Between two readings of one connector that its upstream's word causes, at least.
+    #[serde(with = "runtime::seconds")]
+    pub resync_min_interval: Duration,
     /// Readings at once. At least 1.
     pub syncs_at_once: usize,
     /// Between two writings of when keys were last used.
@@ -29,6 +36,8 @@ impl Default for Config {
         Self {
             sync_interval: Duration::from_secs(600),
             sync_deadline: domain::limits::SYNC_DEADLINE,
+            resync_delay: Duration::from_secs(1),
+            resync_min_interval: Duration::from_secs(5),
             syncs_at_once: 8,
             key_use_interval: Duration::from_secs(60),
             release_timeout: Duration::from_secs(10),
@@ -53,6 +62,15 @@ impl Config {
                 "{name} must be from 1 to 86400"
             );
         }
+        let day = Duration::from_secs(86_400);
+        anyhow::ensure!(
+            self.resync_delay <= day,
+            "resync_delay must be from 0 to 86400"
+        );
+        anyhow::ensure!(
+            self.resync_min_interval <= day,
+            "resync_min_interval must be from 0 to 86400"
+        );
         anyhow::ensure!(
             (1..=256).contains(&self.syncs_at_once),
             "syncs_at_once must be 1 to 256"

@@ -35,6 +35,8 @@ pub enum Error {
     LimitReached(String),
     #[error("the idempotency key was used for another request")]
     IdempotencyKeyReused,
+    #[error("the tool's definition is another one by now: look at its changes again")]
+    DefinitionChanged,
     #[error("the connector has no tool named {}", quoted(.0))]
     UnknownTools(Vec<String>),
     #[error("only hosted_mcp connectors have a process")]
@@ -150,6 +152,7 @@ impl Error {
             Self::ToolNameCollision(_) => "tool-name-collision",
             Self::LimitReached(_) => "limit-reached",
             Self::IdempotencyKeyReused => "idempotency-key-reused",
+            Self::DefinitionChanged => "definition-changed",
             Self::UnknownTools(_) => "unknown-tools",
             Self::NotHosted => "not-hosted",
             Self::ConnectorDisabled => "connector-disabled",

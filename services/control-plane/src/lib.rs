@@ -5,6 +5,7 @@
 
 mod api;
 mod auth;
+mod body;
 mod catalog;
 mod config;
 mod connectors;
@@ -27,8 +28,8 @@ pub use auth::Caller;
 pub use catalog::{CatalogView, ConnectorType, NativeType};
 pub use config::Config;
 pub use connectors::{
-    ConfigInput, ConfigPatch, ConnectorPatch, ConnectorView, NewConnector, ProcessView,
-    SecretsPatch, StderrLineView,
+    ChangedToolsView, ConfigInput, ConfigPatch, ConnectorPatch, ConnectorView, NewConnector,
+    ProcessView, SecretsPatch, StderrLineView,
 };
 pub use error::{Error, Resource, Violation};
 pub use fabric::Sources;
@@ -39,4 +40,4 @@ pub use operations::Operations;
 pub use page::{Page, PageRequest};
 pub use service::{ControlPlane, Deps};
 pub use tenants::{Expected, NewTenant, TenantPatch, TenantView};
-pub use tools::{ToolChange, ToolView};
+pub use tools::{DifferenceView, ToolChange, ToolChangesView, ToolView};

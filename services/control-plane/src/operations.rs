@@ -15,7 +15,7 @@ use tracing::Instrument;
 use crate::auth::KeyUses;
 use crate::catalog::CatalogView;
 use crate::config::Config;
-use crate::connectors::Syncs;
+use crate::connectors::{Reports, Syncs};
 use crate::error::{Error, Resource};
 use crate::service::Deps;
 
@@ -30,6 +30,7 @@ struct Core {
     listeners: RwLock<Vec<Arc<dyn ConfigListener>>>,
     workers: OnceLock<Arc<dyn Workers>>,
     syncs: Syncs,
+    reports: Reports,
     uses: KeyUses,
 }
 
@@ -43,6 +44,7 @@ impl Operations {
     pub(crate) fn new(config: Config, deps: Deps, process: &Process) -> Self {
         Self(Arc::new(Core {
             syncs: Syncs::new(config.syncs_at_once),
+            reports: Reports::new(config.resync_delay, config.resync_min_interval),
             config,
             deps,
             process: process.clone(),
@@ -78,6 +80,10 @@ impl Operations {
 
     pub(crate) fn syncs(&self) -> &Syncs {
         &self.0.syncs
+    }
+
+    pub(crate) fn reports(&self) -> &Reports {
+        &self.0.reports
     }
 
     pub(crate) fn uses(&self) -> &KeyUses {

@@ -22,6 +22,8 @@ pub struct Connector {
     pub prefix: String,
     /// Which secrets are set, never what they are.
     pub credential: CredentialInfo,
+    /// What becomes of a tool whose definition its upstream changes.
+    pub on_change: OnChange,
     pub sync: SyncStatus,
     pub created_at: OffsetDateTime,
     pub updated_at: OffsetDateTime,
@@ -114,6 +116,75 @@ pub struct CredentialInfo {
     pub env_names: Vec<String>,
 }
 
+/// What becomes of a tool whose definition is no longer the one that was approved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnChange {
+    /// It is neither listed nor callable until an administrator approves the change.
+    Hold,
+    /// It is served as it is now, and marked as changed until an administrator approves.
+    Warn,
+    /// It is served as it is now.
+    Accept,
+}
+
+/// No rule for changes has this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be hold, warn or accept")]
+pub struct InvalidOnChange;
+
+impl std::str::FromStr for OnChange {
+    type Err = InvalidOnChange;
+
+    fn from_str(text: &str) -> Result<Self, InvalidOnChange> {
+        [Self::Hold, Self::Warn, Self::Accept]
+            .into_iter()
+            .find(|rule| rule.as_str() == text)
+            .ok_or(InvalidOnChange)
+    }
+}
+
+impl OnChange {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hold => "hold",
+            Self::Warn => "warn",
+            Self::Accept => "accept",
+        }
+    }
+
+    /// What holds where an administrator says nothing: native tools change with this program, for
+    /// which its operator answers; those of an MCP server change with whoever runs that.
+    pub const fn default_of(kind: &ConnectorKind) -> Self {
+        match kind {
+            ConnectorKind::Native { .. } => Self::Accept,
+            ConnectorKind::RemoteMcp { .. } | ConnectorKind::HostedMcp { .. } => Self::Hold,
+        }
+    }
+
+    /// # Errors
+    /// Anything but `accept` for a native connector.
+    pub fn validate(self, kind: &ConnectorKind) -> Result<(), InvalidConnector> {
+        if self != Self::Accept && matches!(kind, ConnectorKind::Native { .. }) {
+            return Err(InvalidConnector {
+                field: "on_change",
+                rule:
+                    "must be accept for a native connector: its tools change with Turnbuckle only"
+                        .to_owned(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Tools whose definition is not the one that was approved.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangedTools {
+    pub count: u32,
+    /// The first of them, by name; `limits::CHANGED_NAMES_MAX` at most.
+    pub names: Vec<String>,
+}
+
 /// How the last reading of the connector's tools went.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyncStatus {
@@ -124,6 +195,8 @@ pub struct SyncStatus {
     pub error: Option<String>,
     /// Tools known now: those of the last reading that succeeded.
     pub tools: u32,
+    /// Those of them that wait for an administrator.
+    pub changed: ChangedTools,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -299,6 +372,23 @@ mod tests {
             };
             assert_eq!(field(native, &none), wanted, "{base_url}");
         }
+    }
+
+    #[test]
+    fn native_connectors_accept_changes_and_others_hold_them_by_default() {
+        let native = ConnectorKind::Native {
+            catalog: "fake".to_owned(),
+            base_url: None,
+        };
+        let rules = ["hold", "warn", "accept"].map(|rule| rule.parse::<OnChange>().unwrap());
+        let allowed = |kind: &ConnectorKind| rules.map(|rule| rule.validate(kind).is_ok());
+
+        assert_eq!(OnChange::default_of(&native), OnChange::Accept);
+        assert_eq!(OnChange::default_of(&hosted(&["x"])), OnChange::Hold);
+        assert_eq!(OnChange::default_of(&remote("http://a/")), OnChange::Hold);
+        assert_eq!(allowed(&native), [false, false, true]);
+        assert_eq!(allowed(&remote("http://a/")), [true; 3]);
+        assert_eq!("Hold".parse::<OnChange>(), Err(InvalidOnChange));
     }
 
     #[test]

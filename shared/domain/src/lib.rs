@@ -5,23 +5,31 @@
 //! this one, so it stays light.
 
 mod access;
+mod canonical;
 mod connector;
 mod depth;
+mod difference;
 mod ids;
 mod key;
 pub mod limits;
 mod slug;
 mod tenant;
 mod tool;
+mod tool_state;
+mod upstream;
 
 pub use access::{Action, Denied, Principal, authorize};
+pub use canonical::canonical_json;
 pub use connector::{
-    Connector, ConnectorKind, ConnectorSecrets, CredentialInfo, InvalidConnector, SyncState,
-    SyncStatus,
+    ChangedTools, Connector, ConnectorKind, ConnectorSecrets, CredentialInfo, InvalidConnector,
+    InvalidOnChange, OnChange, SyncState, SyncStatus,
 };
 pub use depth::nests_within;
+pub use difference::{Difference, Differences, differences};
 pub use ids::{ConnectorId, KeyId, TenantId};
 pub use key::{ApiKey, KeyState, Scope, ScopeError};
 pub use slug::{InvalidSlug, Slug};
 pub use tenant::{Tenant, TenantState};
 pub use tool::{InvalidTool, Tool, ToolDefinition};
+pub use tool_state::{InvalidToolHash, KnownTool, PendingDefinition, ToolHash, ToolState};
+pub use upstream::UpstreamInfo;

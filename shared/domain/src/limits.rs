@@ -15,6 +15,16 @@ pub const TOOL_NAME_MAX_LENGTH: usize = 128;
 pub const TOOL_DEFINITION_MAX_BYTES: usize = 256 * 1024;
 /// Tools of one connector.
 pub const TOOLS_PER_CONNECTOR: usize = 2_000;
+/// Tools of one connector that its upstream no longer lists and that are remembered all the same.
+pub const GONE_TOOLS_PER_CONNECTOR: usize = 2_000;
+/// Bytes of what an upstream says of itself, as stored.
+pub const UPSTREAM_INFO_MAX_BYTES: usize = 64 * 1024;
+/// Names of changed tools that a connector shows.
+pub const CHANGED_NAMES_MAX: usize = 20;
+/// Places where two tool definitions differ that are shown.
+pub const DIFFERENCES_MAX: usize = 500;
+/// Bytes of a JSON pointer to such a place.
+pub const POINTER_MAX_BYTES: usize = 1_024;
 /// Connectors of one tenant.
 pub const CONNECTORS_PER_TENANT: usize = 200;
 /// Living keys of one tenant, or of the platform.

@@ -1,7 +1,9 @@
 //! A tenant's connectors and their sealed secrets.
 
+use std::collections::HashMap;
+
 use domain::limits::CONNECTORS_PER_TENANT;
-use domain::{Connector, ConnectorId, ConnectorSecrets, SyncStatus, TenantId};
+use domain::{Connector, ConnectorId, ConnectorSecrets, SyncStatus, TenantId, UpstreamInfo};
 use time::OffsetDateTime;
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -16,36 +18,44 @@ use crate::{StorageError, TenantStorage};
 
 const CREATE_CONNECTOR: &str = "
     INSERT INTO connectors (id, tenant_id, slug, display_name, kind, enabled, prefix, credential,
-                            sync_state, sync_at, sync_error, sync_tools, created_at, updated_at,
-                            version)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, $12, $13, $14)";
+                            on_change, sync_state, sync_at, sync_error, sync_tools, created_at,
+                            updated_at, version)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, $13, $14, $15)";
 const COUNT_CONNECTORS: &str = "SELECT COUNT(*) FROM connectors WHERE tenant_id = $1";
 const FIND_CONNECTOR: &str = "
-    SELECT id, tenant_id, slug, display_name, kind, enabled, prefix, credential, sync_state,
-           sync_at, sync_error, sync_tools, created_at, updated_at, version
+    SELECT id, tenant_id, slug, display_name, kind, enabled, prefix, credential, on_change,
+           sync_state, sync_at, sync_error, sync_tools, sync_changed, created_at, updated_at,
+           version
     FROM connectors
     WHERE tenant_id = $1 AND slug = $2";
 const FIND_CONNECTOR_BY_ID: &str = "
-    SELECT id, tenant_id, slug, display_name, kind, enabled, prefix, credential, sync_state,
-           sync_at, sync_error, sync_tools, created_at, updated_at, version
+    SELECT id, tenant_id, slug, display_name, kind, enabled, prefix, credential, on_change,
+           sync_state, sync_at, sync_error, sync_tools, sync_changed, created_at, updated_at,
+           version
     FROM connectors
     WHERE tenant_id = $1 AND id = $2";
 const LIST_CONNECTORS: &str = "
-    SELECT id, tenant_id, slug, display_name, kind, enabled, prefix, credential, sync_state,
-           sync_at, sync_error, sync_tools, created_at, updated_at, version
+    SELECT id, tenant_id, slug, display_name, kind, enabled, prefix, credential, on_change,
+           sync_state, sync_at, sync_error, sync_tools, sync_changed, created_at, updated_at,
+           version
     FROM connectors
     WHERE tenant_id = $1 AND id > $2
     ORDER BY id
     LIMIT $3";
 const LIST_CONNECTORS_BY_SLUG: &str = "
-    SELECT id, tenant_id, slug, display_name, kind, enabled, prefix, credential, sync_state,
-           sync_at, sync_error, sync_tools, created_at, updated_at, version
+    SELECT id, tenant_id, slug, display_name, kind, enabled, prefix, credential, on_change,
+           sync_state, sync_at, sync_error, sync_tools, sync_changed, created_at, updated_at,
+           version
     FROM connectors
     WHERE tenant_id = $1
     ORDER BY slug";
+const LIST_SERVERS: &str = "
+    SELECT id, server_info FROM connectors
+    WHERE tenant_id = $1 AND server_info IS NOT NULL";
 const SAVE_CONNECTOR: &str = "
     UPDATE connectors
-    SET display_name = $4, kind = $5, enabled = $6, prefix = $7, updated_at = $8, version = $9
+    SET display_name = $4, kind = $5, enabled = $6, prefix = $7, on_change = $8,
+        updated_at = $9, version = $10
     WHERE tenant_id = $1 AND id = $2 AND version = $3";
 const SAVE_CREDENTIAL: &str =
     "UPDATE connectors SET credential = $3 WHERE tenant_id = $1 AND id = $2";
@@ -84,10 +94,12 @@ struct Row {
     enabled: bool,
     prefix: String,
     credential: String,
+    on_change: String,
     sync_state: String,
     sync_at: Option<i64>,
     sync_error: Option<String>,
     sync_tools: i64,
+    sync_changed: String,
     created_at: i64,
     updated_at: i64,
     version: i64,
@@ -109,11 +121,13 @@ impl TryFrom<Row> for Connector {
             enabled: row.enabled,
             prefix: row.prefix,
             credential: from_json("credential description", &row.credential)?,
+            on_change: word("rule for changes", &row.on_change)?,
             sync: SyncStatus {
                 state: word("sync state", &row.sync_state)?,
                 at: optional_time(row.sync_at)?,
                 error: row.sync_error,
                 tools: number("tool count", row.sync_tools)?,
+                changed: from_json("list of changed tools", &row.sync_changed)?,
             },
             created_at: time(row.created_at)?,
             updated_at: time(row.updated_at)?,
@@ -152,6 +166,7 @@ impl TenantStorage<'_> {
                 .bind(connector.enabled)
                 .bind(connector.prefix.as_str())
                 .bind(to_json(&secrets.info()))
+                .bind(connector.on_change.as_str())
                 .bind(connector.sync.state.as_str())
                 .bind(connector.sync.at.map(micros))
                 .bind(connector.sync.error.as_deref())
@@ -232,6 +247,7 @@ impl TenantStorage<'_> {
                 .bind(to_json(&connector.kind))
                 .bind(connector.enabled)
                 .bind(connector.prefix.as_str())
+                .bind(connector.on_change.as_str())
                 .bind(micros(connector.updated_at))
                 .bind(connector.version)
         )?;
@@ -371,6 +387,22 @@ impl TenantStorage<'_> {
             sqlx::query_as(LIST_CONNECTORS_BY_SLUG).bind(self.tenant.as_uuid())
         )?;
         rows.into_iter().map(Connector::try_from).collect()
+    }
+
+    /// What the upstreams of this tenant's connectors said of themselves, as far as they did.
+    pub(crate) async fn servers_by_connector(
+        &self,
+        tx: &mut Tx,
+    ) -> Result<HashMap<ConnectorId, UpstreamInfo>, StorageError> {
+        let rows: Vec<(Uuid, String)> =
+            fetch_all!(tx, sqlx::query_as(LIST_SERVERS).bind(self.tenant.as_uuid()))?;
+        let read = |(id, info): (Uuid, String)| {
+            Ok((
+                ConnectorId::new(id),
+                from_json("description of an upstream", &info)?,
+            ))
+        };
+        rows.into_iter().map(read).collect()
     }
 
     async fn save_secrets(

@@ -6,6 +6,7 @@
 //! acknowledged survives a kill at any moment. Secrets leave this crate only unsealed by its own
 //! functions and enter the database only sealed.
 
+mod approvals;
 mod changes;
 mod connectors;
 mod error;
@@ -13,6 +14,7 @@ mod keys;
 mod lock;
 mod migrate;
 mod open;
+mod readings;
 mod remembered;
 mod row;
 mod sealed;
@@ -25,5 +27,6 @@ mod tx;
 
 pub use error::{Constraint, StorageError};
 pub use open::{Storage, StorageConfig, TenantStorage};
+pub use readings::Replaced;
 pub use remembered::{REMEMBERED_FOR, Remembered};
 pub use sealed::{SEALED_COLUMNS, SealedColumn};

@@ -32,7 +32,10 @@ macro_rules! migration {
     };
 }
 
-const MIGRATIONS: &[Migration] = &[migration!(1, "0001_foundation.sql")];
+const MIGRATIONS: &[Migration] = &[
+    migration!(1, "0001_foundation.sql"),
+    migration!(2, "0002_tool_identity.sql"),
+];
 
 /// Any number will do, as long as nobody else takes the same ("turnbuck" in ASCII).
 const LOCK_POSTGRES: &str = "SELECT pg_advisory_xact_lock(8391739299098616683)";

@@ -24,11 +24,13 @@ impl Storage {
         let keys = keys::list_unrevoked(&mut tx, Some(tenant.id)).await?;
         let own = self.tenant(tenant.id);
         let mut tools = own.tools_by_connector(&mut tx).await?;
+        let mut servers = own.servers_by_connector(&mut tx).await?;
         let connectors = own
             .connectors_by_slug(&mut tx)
             .await?
             .into_iter()
             .map(|connector| ConnectorConfig {
+                server: servers.remove(&connector.id),
                 tools: tools.remove(&connector.id).unwrap_or_default(),
                 connector,
             })

@@ -1,59 +1,47 @@
 //! The tools of a tenant's connectors: what their upstreams said last, and what the tenant
 //! switched off.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use domain::limits::TOOLS_PER_CONNECTOR;
-use domain::{ConnectorId, Tool, ToolDefinition};
+use domain::{ConnectorId, KnownTool, PendingDefinition, Tool, ToolDefinition, ToolHash};
 use serde_json::value::RawValue;
-use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::changes::{self, Kind};
-use crate::error::Constraint;
-use crate::row::{corrupt, micros};
+use crate::row::{corrupt, digest};
 use crate::tx::{Tx, execute, fetch_all, fetch_optional};
 use crate::{StorageError, TenantStorage};
 
 const LIST_TOOLS: &str = "
-    SELECT name, definition, enabled
+    SELECT name, definition, hash, pending, held, enabled
     FROM tools
-    WHERE tenant_id = $1 AND connector_id = $2 AND name > $3
+    WHERE tenant_id = $1 AND connector_id = $2 AND name > $3 AND gone_at IS NULL
     ORDER BY name
     LIMIT $4";
-const FIND_TOOL: &str = "
-    SELECT name, definition, enabled
+pub(crate) const FIND_TOOL: &str = "
+    SELECT name, definition, hash, pending, held, enabled
     FROM tools
-    WHERE tenant_id = $1 AND connector_id = $2 AND name = $3";
+    WHERE tenant_id = $1 AND connector_id = $2 AND name = $3 AND gone_at IS NULL";
 const LIST_TENANT_TOOLS: &str = "
-    SELECT connector_id, name, definition, enabled
+    SELECT connector_id, name, definition, hash, pending, held, enabled
     FROM tools
-    WHERE tenant_id = $1
+    WHERE tenant_id = $1 AND gone_at IS NULL
     ORDER BY connector_id, name";
-const LIST_DEFINITIONS: &str = "
-    SELECT name, definition FROM tools
-    WHERE tenant_id = $1 AND connector_id = $2";
-const DELETE_TOOL: &str =
-    "DELETE FROM tools WHERE tenant_id = $1 AND connector_id = $2 AND name = $3";
-/// A tool that is known keeps its state.
-const SAVE_TOOL: &str = "
-    INSERT INTO tools (tenant_id, connector_id, name, definition, enabled)
-    VALUES ($1, $2, $3, $4, TRUE)
-    ON CONFLICT (tenant_id, connector_id, name) DO UPDATE SET definition = excluded.definition";
-const SYNC_SUCCEEDED: &str = "
-    UPDATE connectors
-    SET sync_state = 'ok', sync_error = NULL, sync_at = $3, sync_tools = $4
-    WHERE tenant_id = $1 AND id = $2";
 const SWITCH_TOOL: &str = "
     UPDATE tools SET enabled = $4
-    WHERE tenant_id = $1 AND connector_id = $2 AND name = $3";
-const SWITCH_ALL_TOOLS: &str =
-    "UPDATE tools SET enabled = $3 WHERE tenant_id = $1 AND connector_id = $2";
+    WHERE tenant_id = $1 AND connector_id = $2 AND name = $3 AND gone_at IS NULL";
+const SWITCH_ALL_TOOLS: &str = "
+    UPDATE tools SET enabled = $3
+    WHERE tenant_id = $1 AND connector_id = $2 AND gone_at IS NULL";
 
 #[derive(sqlx::FromRow)]
-struct Row {
-    name: String,
-    definition: String,
+pub(crate) struct Row {
+    pub(crate) name: String,
+    pub(crate) definition: String,
+    /// Of `definition`; none in rows that were written before there were hashes.
+    pub(crate) hash: Option<Vec<u8>>,
+    pub(crate) pending: Option<String>,
+    held: bool,
     enabled: bool,
 }
 
@@ -64,17 +52,31 @@ struct ConnectorRow {
     tool: Row,
 }
 
-impl TryFrom<Row> for Tool {
+impl TryFrom<Row> for KnownTool {
     type Error = StorageError;
 
     fn try_from(row: Row) -> Result<Self, StorageError> {
-        let json = RawValue::from_string(row.definition)
-            .map_err(|_| corrupt("tool definition", &row.name))?;
+        let name = row.name;
+        let read = |json: String| {
+            let json =
+                RawValue::from_string(json).map_err(|_| corrupt("tool definition", &name))?;
+            let name = name.clone();
+            Ok::<_, StorageError>(ToolDefinition { name, json })
+        };
+        let approved = read(row.definition)?;
+        let hash = match row.hash {
+            Some(stored) => ToolHash::from_bytes(digest("hash of a tool", &stored)?),
+            None => approved.hash(),
+        };
+        let pending = row.pending.map(read).transpose()?;
         Ok(Self {
-            definition: ToolDefinition {
-                name: row.name,
-                json,
-            },
+            approved,
+            hash,
+            pending: pending.map(|definition| PendingDefinition {
+                hash: definition.hash(),
+                definition,
+                held: row.held,
+            }),
             enabled: row.enabled,
         })
     }
@@ -88,7 +90,7 @@ impl TenantStorage<'_> {
         connector: ConnectorId,
         after_name: Option<&str>,
         limit: u32,
-    ) -> Result<Vec<Tool>, StorageError> {
+    ) -> Result<Vec<KnownTool>, StorageError> {
         let mut tx = self.storage.read().await?;
         let rows: Vec<Row> = fetch_all!(
             &mut tx,
@@ -98,14 +100,14 @@ impl TenantStorage<'_> {
                 .bind(after_name.unwrap_or_default())
                 .bind(i64::from(limit))
         )?;
-        rows.into_iter().map(Tool::try_from).collect()
+        rows.into_iter().map(KnownTool::try_from).collect()
     }
 
     pub async fn find_tool(
         &self,
         connector: ConnectorId,
         name: &str,
-    ) -> Result<Option<Tool>, StorageError> {
+    ) -> Result<Option<KnownTool>, StorageError> {
         let mut tx = self.storage.read().await?;
         let row: Option<Row> = fetch_optional!(
             &mut tx,
@@ -114,44 +116,7 @@ impl TenantStorage<'_> {
                 .bind(connector.as_uuid())
                 .bind(name)
         )?;
-        row.map(Tool::try_from).transpose()
-    }
-
-    /// Puts what a reading found in the place of what was known: tools that are gone go, known
-    /// ones keep whether they are enabled, new ones are. Of two with one name the first counts.
-    ///
-    /// # Errors
-    /// `NotFound` without such a connector; `Conflict` with `LimitReached` for more tools than a
-    /// connector may have.
-    pub async fn replace_tools(
-        &self,
-        connector: ConnectorId,
-        definitions: &[ToolDefinition],
-        at: OffsetDateTime,
-    ) -> Result<i64, StorageError> {
-        let mut wanted = BTreeMap::new();
-        for definition in definitions {
-            wanted
-                .entry(definition.name.as_str())
-                .or_insert(definition.json.get());
-        }
-        if wanted.len() > TOOLS_PER_CONNECTOR {
-            return Err(StorageError::Conflict(Constraint::LimitReached));
-        }
-        let mut tx = self.write().await?;
-        self.hold_connector(&mut tx, connector).await?;
-        self.write_differences(&mut tx, connector, &wanted).await?;
-        execute!(
-            &mut tx,
-            sqlx::query(SYNC_SUCCEEDED)
-                .bind(self.tenant.as_uuid())
-                .bind(connector.as_uuid())
-                .bind(micros(at))
-                .bind(i64::try_from(wanted.len()).unwrap_or(i64::MAX))
-        )?;
-        let revision = changes::record(&mut tx, Some(self.tenant), Kind::ToolsReplaced).await?;
-        tx.commit().await?;
-        Ok(revision)
+        row.map(KnownTool::try_from).transpose()
     }
 
     /// Enables and disables tools, all of them or, when one is unknown, none.
@@ -206,7 +171,8 @@ impl TenantStorage<'_> {
         self.tools_switched(tx).await
     }
 
-    /// All tools of all connectors, by connector, each connector's in the order of their names.
+    /// All tools of all connectors as they are served, by connector, each connector's in the order
+    /// of their names.
     pub(crate) async fn tools_by_connector(
         &self,
         tx: &mut Tx,
@@ -221,7 +187,7 @@ impl TenantStorage<'_> {
             tools
                 .entry(connector)
                 .or_default()
-                .push(row.tool.try_into()?);
+                .push(KnownTool::try_from(row.tool)?.into_served());
         }
         Ok(tools)
     }
@@ -230,49 +196,5 @@ impl TenantStorage<'_> {
         let revision = changes::record(&mut tx, Some(self.tenant), Kind::ToolsSwitched).await?;
         tx.commit().await?;
         Ok(revision)
-    }
-
-    /// Writes only what differs: most readings find what is known already.
-    async fn write_differences(
-        &self,
-        tx: &mut Tx,
-        connector: ConnectorId,
-        wanted: &BTreeMap<&str, &str>,
-    ) -> Result<(), StorageError> {
-        let (tenant, connector) = (self.tenant.as_uuid(), connector.as_uuid());
-        let known: Vec<(String, String)> = fetch_all!(
-            &mut *tx,
-            sqlx::query_as(LIST_DEFINITIONS)
-                .bind(tenant)
-                .bind(connector)
-        )?;
-        let known: HashMap<String, String> = known.into_iter().collect();
-
-        for name in known
-            .keys()
-            .filter(|name| !wanted.contains_key(name.as_str()))
-        {
-            execute!(
-                &mut *tx,
-                sqlx::query(DELETE_TOOL)
-                    .bind(tenant)
-                    .bind(connector)
-                    .bind(name.as_str())
-            )?;
-        }
-        for (name, json) in wanted {
-            if known.get(*name).is_some_and(|stored| stored == json) {
-                continue;
-            }
-            execute!(
-                &mut *tx,
-                sqlx::query(SAVE_TOOL)
-                    .bind(tenant)
-                    .bind(connector)
-                    .bind(*name)
-                    .bind(*json)
-            )?;
-        }
-        Ok(())
     }
 }

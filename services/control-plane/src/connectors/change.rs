@@ -2,7 +2,7 @@
 
 use domain::{Action, Connector, ConnectorKind, Principal, Tenant};
 
-use super::input::{ConfigInput, ConnectorPatch};
+use super::input::{ConfigInput, ConnectorPatch, rule_for_changes};
 use super::view::ConnectorView;
 use super::{Changed, names, secrets};
 use crate::error::Error;
@@ -121,6 +121,10 @@ impl Operations {
             connector.prefix = prefix.unwrap_or_else(default);
             names::check_prefix(&connector.prefix, &mut violations);
         }
+        if let Some(rule) = patch.on_change {
+            let kind = &connector.kind;
+            connector.on_change = rule_for_changes(rule.as_deref(), kind, &mut violations);
+        }
         if let Some(change) = patch.secrets {
             let current = self.secrets_of(connector).await?;
             let wanted = secrets::patched(current.clone(), change);
@@ -158,7 +162,9 @@ impl Operations {
         }
         let mut view = ConnectorView::from(&after);
         let switched_on = after.enabled && !before.enabled;
-        if self.is_readable(&after) && (reaches_anew || switched_on) {
+        // Whatever waits for approval goes by the new rule.
+        let judged_anew = after.on_change != before.on_change;
+        if self.is_readable(&after) && (reaches_anew || switched_on || judged_anew) {
             rows.sync_started(after.id)
                 .await
                 .map_err(Error::storage("note a reading"))?;

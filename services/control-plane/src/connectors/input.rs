@@ -1,6 +1,6 @@
 //! What administrators say of a connector, and what becomes of it.
 
-use domain::{ConnectorKind, ConnectorSecrets};
+use domain::{ConnectorKind, ConnectorSecrets, OnChange};
 use serde::{Deserialize, Serialize};
 use url::Url;
 use utoipa::ToSchema;
@@ -31,6 +31,12 @@ pub struct NewConnector {
     /// 32 of `a-z`, `0-9`, `_` and `-`. By default the slug for MCP servers, else nothing.
     #[serde(default)]
     pub prefix: Option<String>,
+    /// What becomes of a tool whose definition its upstream changes: `hold`, the default for MCP
+    /// servers, keeps it from use until it is approved, `warn` serves and marks it, `accept`
+    /// serves it. Always `accept` for native types.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = super::view::rules_for_changes_or_null)]
+    pub on_change: Option<String>,
     #[serde(default = "yes")]
     pub enabled: bool,
     #[serde(default)]
@@ -52,6 +58,7 @@ impl Default for NewConnector {
             r#type: String::new(),
             display_name: None,
             prefix: None,
+            on_change: None,
             enabled: true,
             config: ConfigInput::default(),
             secrets: ConnectorSecrets::default(),
@@ -106,6 +113,10 @@ pub struct ConnectorPatch {
     #[serde(default, deserialize_with = "patch::change")]
     #[schema(value_type = Option<String>)]
     pub prefix: Change<String>,
+    /// What becomes of a tool whose definition its upstream changes.
+    #[serde(default, deserialize_with = "patch::change")]
+    #[schema(schema_with = super::view::rules_for_changes_or_null)]
+    pub on_change: Change<String>,
     #[serde(default, deserialize_with = "patch::change")]
     #[schema(value_type = Option<ConfigPatch>)]
     pub config: Change<ConfigPatch>,
@@ -221,6 +232,22 @@ impl ConfigInput {
             working_directory,
         })
     }
+}
+
+/// The rule for changed definitions of a connector of this kind; notes what is wrong with it.
+pub(super) fn rule_for_changes(
+    given: Option<&str>,
+    kind: &ConnectorKind,
+    violations: &mut Violations,
+) -> OnChange {
+    let default = OnChange::default_of(kind);
+    let Some(given) = given else { return default };
+    let rule = violations.keep("on_change", given.parse::<OnChange>());
+    let rule = rule.unwrap_or(default);
+    if let Err(invalid) = rule.validate(kind) {
+        violations.add(invalid.field, invalid.rule);
+    }
+    rule
 }
 
 /// A URL that must be there: `None` when a violation was noted.

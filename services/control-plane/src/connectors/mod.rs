@@ -2,8 +2,8 @@
 //! readings of their tools, and workers that let go.
 
 use domain::{
-    Action, Connector, ConnectorId, ConnectorKind, ConnectorSecrets, Principal, Slug, SyncState,
-    SyncStatus, Tenant, TenantId,
+    Action, ChangedTools, Connector, ConnectorId, ConnectorKind, ConnectorSecrets, Principal, Slug,
+    SyncState, SyncStatus, Tenant, TenantId,
 };
 use storage::{Constraint, StorageError};
 
@@ -19,15 +19,18 @@ mod change;
 mod input;
 mod names;
 mod process;
+mod reports;
 mod secrets;
 mod sync;
+mod told;
 mod view;
 
 pub use input::{ConfigInput, ConfigPatch, ConnectorPatch, NewConnector};
 pub(crate) use names::exposed_name;
+pub(crate) use reports::Reports;
 pub use secrets::SecretsPatch;
 pub(crate) use sync::Syncs;
-pub use view::{ConnectorView, ProcessView, StderrLineView};
+pub use view::{ChangedToolsView, ConnectorView, ProcessView, StderrLineView};
 
 /// Names this list in page tokens.
 const LIST: &str = "connectors";
@@ -136,8 +139,12 @@ impl Operations {
         if let Some(Err(invalid)) = kind.as_ref().map(|kind| kind.validate(&credential)) {
             violations.add(invalid.field, invalid.rule);
         }
+        let given = input.on_change.as_deref();
+        let on_change = kind
+            .as_ref()
+            .map(|kind| input::rule_for_changes(given, kind, &mut violations));
         violations.finish()?;
-        let (Some(slug), Some(kind)) = (slug, kind) else {
+        let (Some(slug), Some(kind), Some(on_change)) = (slug, kind, on_change) else {
             return Err(Error::invalid("type", "is missing"));
         };
         let now = self.now();
@@ -152,6 +159,7 @@ impl Operations {
                 .unwrap_or_else(|| names::default_prefix(&kind, &slug)),
             enabled: input.enabled,
             credential,
+            on_change,
             sync: self.first_sync(&kind, now),
             slug,
             kind,
@@ -187,12 +195,14 @@ impl Operations {
                 at: Some(now),
                 error: None,
                 tools: u32::try_from(tools.len()).unwrap_or(u32::MAX),
+                changed: ChangedTools::default(),
             },
             None => SyncStatus {
                 state: SyncState::Pending,
                 at: None,
                 error: None,
                 tools: 0,
+                changed: ChangedTools::default(),
             },
         }
     }
@@ -204,7 +214,7 @@ impl Operations {
             return Ok(tools.into_iter().map(|tool| tool.name).collect());
         }
         let tools = self.stored_tools(connector).await?;
-        Ok(tools.into_iter().map(|tool| tool.definition.name).collect())
+        Ok(tools.into_iter().map(|tool| tool.approved.name).collect())
     }
 
     pub async fn list_connectors(
@@ -306,4 +316,39 @@ struct Changed {
     connector: Connector,
     /// When they change.
     secrets: Option<ConnectorSecrets>,
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{CredentialInfo, OnChange};
+
+    use super::*;
+
+    /// A remote MCP server's.
+    pub(super) fn connector() -> Connector {
+        let kind = ConnectorKind::RemoteMcp {
+            url: "https://mcp.example.com/".parse().unwrap(),
+        };
+        Connector {
+            id: ConnectorId::new(uuid::Uuid::from_u128(1)),
+            tenant: TenantId::new(uuid::Uuid::from_u128(2)),
+            slug: "up".parse().unwrap(),
+            display_name: "up".to_owned(),
+            enabled: true,
+            prefix: String::new(),
+            credential: CredentialInfo::default(),
+            on_change: OnChange::default_of(&kind),
+            kind,
+            sync: SyncStatus {
+                state: SyncState::Ok,
+                at: None,
+                error: None,
+                tools: 0,
+                changed: ChangedTools::default(),
+            },
+            created_at: time::OffsetDateTime::UNIX_EPOCH,
+            updated_at: time::OffsetDateTime::UNIX_EPOCH,
+            version: 1,
+        }
+    }
 }

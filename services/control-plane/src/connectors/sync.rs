@@ -1,19 +1,20 @@
 //! Readings of connectors' tools: on demand, at start, and now and then. At most one at a time for
 //! a connector, and a bounded number at all.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use domain::limits::TOOLS_PER_CONNECTOR;
+use ::fabric::Listing;
 use domain::{
     Action, Connector, ConnectorId, ConnectorKind, Principal, SyncState, Tenant, TenantId,
-    TenantState, ToolDefinition,
+    TenantState,
 };
 use futures_util::{StreamExt, stream};
 use tokio::sync::{Semaphore, watch};
 
 use super::secrets::redact;
+use super::told;
 use super::view::ConnectorView;
 use crate::error::Error;
 use crate::operations::Operations;
@@ -214,7 +215,10 @@ impl Operations {
         };
         let read = match &connector.kind {
             ConnectorKind::Native { catalog, .. } => match self.catalog().tools(catalog) {
-                Some(tools) => Ok(tools),
+                Some(tools) => Ok(Listing {
+                    tools,
+                    server: None,
+                }),
                 None => Err(format!(
                     "this version of Turnbuckle has no connector {catalog:?}"
                 )),
@@ -230,9 +234,18 @@ impl Operations {
             }
         };
         let revision = match &read {
-            Ok(tools) => {
-                rows.replace_tools(id, &usable(&connector, tools), self.now())
-                    .await
+            Ok(Listing { tools, server }) => {
+                let tools = told::usable(&connector, tools);
+                let server = server
+                    .as_ref()
+                    .and_then(|info| told::within_bounds(&connector, info));
+                let replaced = rows
+                    .replace_tools(id, &tools, server.as_ref(), self.now())
+                    .await;
+                replaced.map(|replaced| {
+                    told::warn_of_changes(&connector, &replaced);
+                    replaced.revision
+                })
             }
             Err(reason) => rows.sync_failed(id, reason, self.now()).await,
         };
@@ -240,15 +253,12 @@ impl Operations {
         Ok(read.map(drop))
     }
 
-    async fn ask_upstream(
-        &self,
-        connector: &Connector,
-    ) -> Result<Result<Vec<ToolDefinition>, String>, Error> {
+    async fn ask_upstream(&self, connector: &Connector) -> Result<Result<Listing, String>, Error> {
         let workers = self.workers()?;
         let asked = workers.list_tools(connector.tenant, connector.id, connector.version);
         let deadline = self.config().sync_deadline;
         let reason = match tokio::time::timeout(deadline, asked).await {
-            Ok(Ok(tools)) => return Ok(Ok(tools)),
+            Ok(Ok(listing)) => return Ok(Ok(listing)),
             Ok(Err(failure)) => failure.message,
             Err(_) => format!("its tools did not come within {} s", deadline.as_secs()),
         };
@@ -340,7 +350,7 @@ impl Operations {
         };
         let mut current = self.catalog().tools(catalog).unwrap_or_default();
         current.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        let stored = stored.iter().map(|tool| &tool.definition);
+        let stored = stored.iter().map(|tool| &tool.approved);
         connector.sync.state != SyncState::Ok || !stored.eq(current.iter())
     }
 }
@@ -354,29 +364,4 @@ pub(super) fn check_runs(tenant: &Tenant, connector: &Connector) -> Result<(), E
         return Err(Error::ConnectorDisabled);
     }
     Ok(())
-}
-
-/// What of an upstream's list can be served; what cannot is left out with a warning.
-fn usable(connector: &Connector, tools: &[ToolDefinition]) -> Vec<ToolDefinition> {
-    let mut names = HashSet::new();
-    let mut usable: Vec<ToolDefinition> = Vec::with_capacity(tools.len().min(TOOLS_PER_CONNECTOR));
-    let mut twice = 0_usize;
-    for tool in tools {
-        if names.insert(tool.name.as_str()) {
-            usable.push(tool.clone());
-        } else {
-            twice += 1;
-        }
-    }
-    let beyond = usable.len().saturating_sub(TOOLS_PER_CONNECTOR);
-    usable.truncate(TOOLS_PER_CONNECTOR);
-    if twice > 0 || beyond > 0 {
-        tracing::warn!(
-            connector.id = %connector.id,
-            twice,
-            beyond,
-            "tools are left out: named twice, or more than a connector may have"
-        );
-    }
-    usable
 }

@@ -21,6 +21,11 @@ pub struct ConnectorView {
     pub prefix: String,
     pub config: ConfigInput,
     pub credential: CredentialView,
+    /// What becomes of a tool whose definition its upstream changes: it is held back until it is
+    /// approved, served and marked, or served.
+    #[serde(default = "hold")]
+    #[schema(schema_with = rules_for_changes, required = true)]
+    pub on_change: String,
     pub sync: SyncView,
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
@@ -51,6 +56,27 @@ pub struct SyncView {
     pub error: Option<String>,
     /// Number of tools known.
     pub tools: u32,
+    /// Those of them whose definition is not the approved one.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub changed: ChangedToolsView,
+}
+
+/// Tools that wait for approval, held back or not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ChangedToolsView {
+    pub count: u32,
+    /// The first 20 of them, by name.
+    pub names: Vec<String>,
+}
+
+/// What a kept answer of an earlier version leaves out was as it is by default.
+fn hold() -> String {
+    domain::OnChange::Hold.as_str().to_owned()
+}
+
+pub(super) fn rules_for_changes() -> utoipa::openapi::schema::Object {
+    crate::openapi::one_of(&["hold", "warn", "accept"])
 }
 
 fn sync_states() -> utoipa::openapi::schema::Object {
@@ -72,17 +98,27 @@ impl From<&Connector> for ConnectorView {
                 header_names: connector.credential.header_names.clone(),
                 env_names: connector.credential.env_names.clone(),
             },
+            on_change: connector.on_change.as_str().to_owned(),
             sync: SyncView {
                 state: connector.sync.state.as_str().to_owned(),
                 at: connector.sync.at,
                 error: connector.sync.error.clone(),
                 tools: connector.sync.tools,
+                changed: ChangedToolsView {
+                    count: connector.sync.changed.count,
+                    names: connector.sync.changed.names.clone(),
+                },
             },
             created_at: connector.created_at,
             updated_at: connector.updated_at,
             version: connector.version,
         }
     }
+}
+
+/// As [`rules_for_changes`], where null stands for the default.
+pub(super) fn rules_for_changes_or_null() -> utoipa::openapi::schema::Object {
+    crate::openapi::one_of_or_null(&["hold", "warn", "accept"])
 }
 
 /// The process of a hosted MCP server.
@@ -131,5 +167,27 @@ impl From<StderrLine> for StderrLineView {
             at: line.at,
             text: line.text,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// They are kept for a day, over an upgrade too.
+    #[test]
+    fn kept_answers_of_earlier_versions_can_be_read() {
+        let mut kept =
+            serde_json::to_value(ConnectorView::from(&super::super::tests::connector())).unwrap();
+        kept.as_object_mut().unwrap().remove("on_change").unwrap();
+        let sync = kept["sync"].as_object_mut().unwrap();
+        sync.remove("changed").unwrap();
+
+        let view: ConnectorView = serde_json::from_value(kept).unwrap();
+
+        assert_eq!(
+            (view.on_change.as_str(), view.sync.changed.count),
+            ("hold", 0)
+        );
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ::fabric::{
     BoxFuture, ConfigListener, ConfigSource, Lease, LeaseError, LeasedSecrets, Leases,
-    PlatformConfig, SourceError, TenantConfig,
+    PlatformConfig, SourceError, TenantConfig, UpstreamListener,
 };
 use domain::{ConnectorId, KeyId, TenantId, TenantState};
 use secrecy::SecretBox;
@@ -12,7 +12,8 @@ use storage::StorageError;
 
 use crate::operations::Operations;
 
-/// Serves configuration to gateways and leases to workers of the same process. Cheap to clone.
+/// Serves configuration to gateways and leases to workers of the same process, and hears from these
+/// which upstreams changed. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Sources(Operations);
 
@@ -54,6 +55,12 @@ impl Leases for Sources {
         connector: ConnectorId,
     ) -> BoxFuture<'_, Result<Lease, LeaseError>> {
         Box::pin(self.give(tenant, connector))
+    }
+}
+
+impl UpstreamListener for Sources {
+    fn tools_changed(&self, tenant: TenantId, connector: ConnectorId) {
+        self.0.upstream_changed(tenant, connector);
     }
 }
 

@@ -70,7 +70,9 @@ fn code(error: &Error) -> Code {
             Code::InvalidArgument
         }
         // As AIP-154 has it for etags.
-        Error::VersionMismatch | Error::ConcurrentChange => Code::Aborted,
+        Error::VersionMismatch | Error::ConcurrentChange | Error::DefinitionChanged => {
+            Code::Aborted
+        }
         Error::SlugTaken { .. } => Code::AlreadyExists,
         Error::ToolNameCollision(_)
         | Error::NotHosted

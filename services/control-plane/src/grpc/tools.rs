@@ -9,21 +9,38 @@ use super::call::{Answer, Call};
 use super::connectors::connector;
 use super::mask::Mask;
 use super::status::Fields;
-use super::values::page;
+use super::values::{given, page};
 use super::{Grpc, names};
 use crate::error::Error;
-use crate::tools::{ToolChange, ToolView};
+use crate::tools::{DifferenceView, ToolChange, ToolChangesView, ToolView};
 
 const NAMED: Fields = &[];
 
+fn text(raw: &RawValue) -> String {
+    raw.get().to_owned()
+}
+
+fn name((tenant, connector): (&str, &str), tool: &str) -> String {
+    format!("tenants/{tenant}/connectors/{connector}/tools/{tool}")
+}
+
+fn state(name: &str) -> i32 {
+    let state = match name {
+        "approved" => pb::tool::State::Approved,
+        "changed" => pb::tool::State::Changed,
+        "held" => pb::tool::State::Held,
+        _ => pb::tool::State::Unspecified,
+    };
+    state.into()
+}
+
 fn tool(parent: (&str, &str), view: ToolView) -> pb::Tool {
-    let json = |raw: Option<Box<RawValue>>| raw.map(|raw| raw.get().to_owned()).unwrap_or_default();
-    let (tenant, connector) = parent;
+    let json = |raw: Option<Box<RawValue>>| raw.as_deref().map(text).unwrap_or_default();
     pb::Tool {
-        name: format!(
-            "tenants/{tenant}/connectors/{connector}/tools/{}",
-            view.name
-        ),
+        name: name(parent, &view.name),
+        state: state(&view.state),
+        hash: view.hash,
+        pending_hash: view.pending_hash.unwrap_or_default(),
         enabled: view.enabled,
         exposed_name: view.exposed_name,
         title: view.title.unwrap_or_default(),
@@ -31,6 +48,24 @@ fn tool(parent: (&str, &str), view: ToolView) -> pb::Tool {
         annotations_json: json(view.annotations),
         input_schema_json: json(view.input_schema),
         output_schema_json: json(view.output_schema),
+    }
+}
+
+fn changes_of(parent: (&str, &str), view: ToolChangesView) -> pb::ToolChanges {
+    let difference = |found: DifferenceView| pb::Difference {
+        path: found.path,
+        before_json: found.before.as_deref().map(text),
+        after_json: found.after.as_deref().map(text),
+    };
+    pb::ToolChanges {
+        name: name(parent, &view.name),
+        state: state(&view.state),
+        hash: view.hash,
+        pending_hash: view.pending_hash.unwrap_or_default(),
+        approved_json: text(&view.approved),
+        pending_json: view.pending.as_deref().map(text).unwrap_or_default(),
+        diff: view.diff.into_iter().map(difference).collect(),
+        diff_complete: view.diff_complete,
     }
 }
 
@@ -159,6 +194,54 @@ impl ToolService for Grpc {
                 .set_all_tools_enabled(&who, at.0, at.1, false)
                 .await?;
             Ok(pb::DisableAllToolsResponse {
+                tools: tools(at, views),
+            })
+        };
+        call.end(done.await)
+    }
+
+    async fn get_tool_changes(
+        &self,
+        request: Request<pb::GetToolChangesRequest>,
+    ) -> Answer<pb::ToolChanges> {
+        let (call, input) = Call::begin(request, NAMED)?;
+        let done = async {
+            let (tenant, connector, name) = names::tool("name", &input.name)?;
+            let view = self
+                .operations
+                .get_tool_changes(&call.principal(), tenant, connector, name)
+                .await?;
+            Ok(changes_of((tenant, connector), view))
+        };
+        call.end(done.await)
+    }
+
+    async fn approve_tool(&self, request: Request<pb::ApproveToolRequest>) -> Answer<pb::Tool> {
+        let (call, input) = Call::begin(request, NAMED)?;
+        let done = async {
+            let (tenant, connector, name) = names::tool("name", &input.name)?;
+            let (who, hash) = (call.principal(), given(input.hash));
+            let view = self
+                .operations
+                .approve_tool(&who, tenant, connector, name, hash.as_deref())
+                .await?;
+            Ok(tool((tenant, connector), view))
+        };
+        call.end(done.await)
+    }
+
+    async fn approve_all_tools(
+        &self,
+        request: Request<pb::ApproveAllToolsRequest>,
+    ) -> Answer<pb::ApproveAllToolsResponse> {
+        let (call, input) = Call::begin(request, NAMED)?;
+        let done = async {
+            let at = names::connector("parent", &input.parent)?;
+            let views = self
+                .operations
+                .approve_all_tools(&call.principal(), at.0, at.1)
+                .await?;
+            Ok(pb::ApproveAllToolsResponse {
                 tools: tools(at, views),
             })
         };

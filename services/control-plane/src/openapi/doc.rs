@@ -26,6 +26,7 @@ pub(crate) struct Doc {
     parameters: Vec<Parameter>,
     body: Option<RefOr<Schema>>,
     merge_patch: bool,
+    body_optional: bool,
     answer: (u16, Option<RefOr<Schema>>),
     tagged: bool,
     problems: Vec<(u16, &'static str)>,
@@ -41,6 +42,7 @@ impl Doc {
             parameters: Vec::new(),
             body: None,
             merge_patch: false,
+            body_optional: false,
             answer: (204, None),
             tagged: false,
             problems: vec![
@@ -62,6 +64,12 @@ impl Doc {
             .problem(408, "request-timeout")
             .problem(413, "body-too-large")
             .problem(415, "unsupported-media-type")
+    }
+
+    /// Takes a JSON body, or none.
+    pub(crate) fn may_take<T: ToSchema>(mut self) -> Self {
+        self.body_optional = true;
+        self.takes::<T>()
     }
 
     /// Takes a JSON merge patch of what it answers with.
@@ -165,7 +173,8 @@ impl Doc {
             operation = operation.parameter(written(parameter));
         }
         if let Some(schema) = self.body {
-            operation = operation.request_body(Some(body(schema, self.merge_patch)));
+            let required = !self.body_optional;
+            operation = operation.request_body(Some(body(schema, self.merge_patch, required)));
         }
         let (status, schema) = self.answer;
         operation = operation.response(status.to_string(), answer(schema, self.tagged));
@@ -191,10 +200,18 @@ fn written((place, name, r#type, says): Parameter) -> utoipa::openapi::path::Par
         .build()
 }
 
-fn body(schema: RefOr<Schema>, merge_patch: bool) -> utoipa::openapi::request_body::RequestBody {
+fn body(
+    schema: RefOr<Schema>,
+    merge_patch: bool,
+    required: bool,
+) -> utoipa::openapi::request_body::RequestBody {
     let content = || ContentBuilder::new().schema(Some(schema.clone())).build();
     let mut body = RequestBodyBuilder::new()
-        .required(Some(Required::True))
+        .required(Some(if required {
+            Required::True
+        } else {
+            Required::False
+        }))
         .content("application/json", content());
     if merge_patch {
         body = body.content("application/merge-patch+json", content());

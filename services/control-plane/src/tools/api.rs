@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use web::{Json, PageQuery, Path, Problem};
 
-use super::{ToolChange, ToolView};
+use super::{ToolChange, ToolChangesView, ToolView};
 use crate::api::{problem, tagged};
 use crate::auth::Caller;
+use crate::body::Optional;
 use crate::connectors::ConnectorView;
 use crate::openapi::{Doc, Table};
 use crate::operations::Operations;
@@ -18,6 +19,9 @@ const ONE: &str = "/tenants/{tenant}/connectors/{connector}/tools/{tool}";
 const BULK: &str = "/tenants/{tenant}/connectors/{connector}/tools/bulk-update";
 const ENABLE_ALL: &str = "/tenants/{tenant}/connectors/{connector}/tools/enable-all";
 const DISABLE_ALL: &str = "/tenants/{tenant}/connectors/{connector}/tools/disable-all";
+const CHANGES: &str = "/tenants/{tenant}/connectors/{connector}/tools/{tool}/changes";
+const APPROVE: &str = "/tenants/{tenant}/connectors/{connector}/tools/{tool}/approve";
+const APPROVE_ALL: &str = "/tenants/{tenant}/connectors/{connector}/tools/approve-all";
 const SYNC: &str = "/tenants/{tenant}/connectors/{connector}/tools/sync";
 
 pub(crate) fn routes(table: Table) -> Table {
@@ -63,6 +67,32 @@ pub(crate) fn routes(table: Table) -> Table {
             disable_all,
             doc("disableAllTools", "Disable all tools of a connector").answers::<Updated>(200),
         )
+        .get(
+            CHANGES,
+            changes,
+            doc(
+                "getToolChanges",
+                "Read how a tool's definition differs from the approved one",
+            )
+            .answers::<ToolChangesView>(200),
+        )
+        .post(
+            APPROVE,
+            approve,
+            doc("approveTool", "Approve the definition that a tool has now")
+                .may_take::<Approval>()
+                .answers::<ToolView>(200)
+                .problem(409, "definition-changed"),
+        )
+        .post(
+            APPROVE_ALL,
+            approve_all,
+            doc(
+                "approveAllTools",
+                "Approve the definitions that all tools of a connector have now",
+            )
+            .answers::<Updated>(200),
+        )
         .post(
             SYNC,
             sync,
@@ -96,6 +126,16 @@ struct Updated {
 #[serde(deny_unknown_fields)]
 struct ToolPatch {
     enabled: Option<bool>,
+}
+
+/// Which definition is approved.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Approval {
+    /// The `pending_hash` that was looked at: the approval is refused when the definition is
+    /// another by now. Without, the definition is approved whatever it is.
+    #[serde(default)]
+    hash: Option<String>,
 }
 
 /// What many tools are to be.
@@ -193,6 +233,42 @@ async fn switch_all(
 ) -> Result<Json<Updated>, Problem> {
     let tools = operations
         .set_all_tools_enabled(&caller.principal(), tenant, connector, enabled)
+        .await
+        .map_err(problem)?;
+    Ok(Json(Updated { tools }))
+}
+
+async fn changes(
+    caller: Caller,
+    State(operations): State<Operations>,
+    Path((tenant, connector, tool)): Path<(String, String, String)>,
+) -> Result<Json<ToolChangesView>, Problem> {
+    let changes = operations
+        .get_tool_changes(&caller.principal(), &tenant, &connector, &tool)
+        .await;
+    changes.map(Json).map_err(problem)
+}
+
+async fn approve(
+    caller: Caller,
+    State(operations): State<Operations>,
+    Path((tenant, connector, tool)): Path<(String, String, String)>,
+    Optional(Approval { hash }): Optional<Approval>,
+) -> Result<Json<ToolView>, Problem> {
+    let caller = caller.principal();
+    let approved = operations
+        .approve_tool(&caller, &tenant, &connector, &tool, hash.as_deref())
+        .await;
+    approved.map(Json).map_err(problem)
+}
+
+async fn approve_all(
+    caller: Caller,
+    State(operations): State<Operations>,
+    Path((tenant, connector)): Path<(String, String)>,
+) -> Result<Json<Updated>, Problem> {
+    let tools = operations
+        .approve_all_tools(&caller.principal(), &tenant, &connector)
         .await
         .map_err(problem)?;
     Ok(Json(Updated { tools }))

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use domain::{Action, Connector, Principal, Tenant, Tool};
+use domain::{Action, Connector, KnownTool, Principal, Tenant};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use storage::StorageError;
@@ -14,6 +14,9 @@ use crate::operations::Operations;
 use crate::page::{Page, PageRequest};
 
 pub(crate) mod api;
+mod approval;
+
+pub use approval::{DifferenceView, ToolChangesView};
 
 /// A tool, as its upstream describes it and its tenant decided about it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -26,6 +29,14 @@ pub struct ToolView {
     pub description: Option<String>,
     /// Neither listed nor callable when false.
     pub enabled: bool,
+    /// `approved`: its definition is the one that was approved. `changed`: it is served with
+    /// another. `held`: it is neither listed nor callable until another is approved.
+    #[schema(schema_with = states)]
+    pub state: String,
+    /// Identity of the approved definition: SHA-256 of its canonical JSON, in hexadecimal.
+    pub hash: String,
+    /// That of the definition which waits for approval; null when there is none.
+    pub pending_hash: Option<String>,
     /// MCP tool annotations, as they came.
     #[schema(value_type = Option<Object>)]
     pub annotations: Option<Box<RawValue>>,
@@ -60,17 +71,25 @@ struct Definition {
     output_schema: Option<Box<RawValue>>,
 }
 
+fn states() -> utoipa::openapi::schema::Object {
+    crate::openapi::one_of(&["approved", "changed", "held"])
+}
+
 impl ToolView {
-    fn new(connector: &Connector, tool: Tool) -> Self {
+    /// Shows the definition that is in force.
+    fn new(connector: &Connector, tool: KnownTool) -> Self {
         let definition: Definition =
-            serde_json::from_str(tool.definition.json.get()).unwrap_or_default();
+            serde_json::from_str(tool.definition().json.get()).unwrap_or_default();
         let text = |value: Option<serde_json::Value>| match value {
             Some(serde_json::Value::String(text)) => Some(text),
             _ => None,
         };
         Self {
-            exposed_name: exposed_name(&connector.prefix, &tool.definition.name),
-            name: tool.definition.name,
+            exposed_name: exposed_name(&connector.prefix, tool.name()),
+            state: tool.state().as_str().to_owned(),
+            hash: tool.hash.to_string(),
+            pending_hash: tool.pending.map(|pending| pending.hash.to_string()),
+            name: tool.approved.name,
             title: text(definition.title),
             description: text(definition.description),
             enabled: tool.enabled,
@@ -100,7 +119,7 @@ impl Operations {
             .list_tools(connector.id, after.as_deref(), request.limit()?)
             .await;
         let tools = tools.map_err(Error::storage("list tools"))?;
-        let page = request.page(&list, tools, |tool| tool.definition.name.clone())?;
+        let page = request.page(&list, tools, |tool| tool.name().to_owned())?;
         Ok(page.map(|tool| ToolView::new(&connector, tool)))
     }
 
@@ -220,16 +239,18 @@ impl Operations {
     }
 
     async fn tool_view(&self, connector: &Connector, name: &str) -> Result<ToolView, Error> {
+        let tool = self.known_tool(connector, name).await?;
+        Ok(ToolView::new(connector, tool))
+    }
+
+    async fn known_tool(&self, connector: &Connector, name: &str) -> Result<KnownTool, Error> {
         let found = self
             .storage()
             .tenant(connector.tenant)
             .find_tool(connector.id, name)
             .await;
         let tool = found.map_err(Error::storage("find a tool"))?;
-        Ok(ToolView::new(
-            connector,
-            tool.ok_or(Error::NotFound(Resource::Tool))?,
-        ))
+        tool.ok_or(Error::NotFound(Resource::Tool))
     }
 
     async fn all_tools(&self, connector: &Connector) -> Result<Vec<ToolView>, Error> {
@@ -241,7 +262,10 @@ impl Operations {
     }
 
     /// All of the connector's tools that are known, by name.
-    pub(crate) async fn stored_tools(&self, connector: &Connector) -> Result<Vec<Tool>, Error> {
+    pub(crate) async fn stored_tools(
+        &self,
+        connector: &Connector,
+    ) -> Result<Vec<KnownTool>, Error> {
         let all = u32::try_from(domain::limits::TOOLS_PER_CONNECTOR).unwrap_or(u32::MAX);
         let rows = self.storage().tenant(connector.tenant);
         rows.list_tools(connector.id, None, all)

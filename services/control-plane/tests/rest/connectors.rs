@@ -32,7 +32,11 @@ async fn a_connector_lives_from_creation_to_deletion() {
                 "id": created["id"], "slug": "up", "display_name": "up", "type": "remote_mcp",
                 "enabled": true, "prefix": "up", "config": {"url": "https://u.example/mcp"},
                 "credential": {"token_set": true, "header_names": [], "env_names": []},
-                "sync": {"state": "pending", "at": null, "error": null, "tools": 0},
+                "on_change": "hold",
+                "sync": {
+                    "state": "pending", "at": null, "error": null, "tools": 0,
+                    "changed": {"count": 0, "names": []},
+                },
                 "created_at": "2026-01-01T00:00:00.123456Z",
                 "updated_at": "2026-01-01T00:00:00.123456Z", "version": 1,
             })
@@ -43,7 +47,10 @@ async fn a_connector_lives_from_creation_to_deletion() {
         let synced = synced.expect(200);
         assert_eq!(
             synced["sync"],
-            json!({"state": "ok", "at": "2026-01-01T00:00:00.123456Z", "error": null, "tools": 2})
+            json!({
+                "state": "ok", "at": "2026-01-01T00:00:00.123456Z", "error": null, "tools": 2,
+                "changed": {"count": 0, "names": []},
+            })
         );
         assert_eq!(plane.get(&format!("{ALL}/up")).await.expect(200), synced);
 
@@ -217,6 +224,15 @@ async fn each_wrong_field_of_a_connector_is_named() {
         (
             json!({"slug": "x", "type": "fake", "prefix": "A"}),
             "prefix",
+        ),
+        (
+            json!({"slug": "x", "type": "fake", "on_change": "hold"}),
+            "on_change",
+        ),
+        (
+            json!({"slug": "x", "type": "remote_mcp", "config": {"url": "http://u/"},
+                   "on_change": "ask"}),
+            "on_change",
         ),
         (
             json!({"slug": "x", "type": "fake", "display_name": " "}),

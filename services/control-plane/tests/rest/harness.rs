@@ -7,9 +7,10 @@ use axum::Router;
 use axum::body::Body;
 use control_plane::{CatalogView, Config, ControlPlane, Deps, NativeType};
 use crypto::KeyHasher;
-use domain::{ConnectorId, TenantId, ToolDefinition};
+use domain::{ConnectorId, TenantId, ToolDefinition, UpstreamInfo};
 use fabric::{
-    BoxFuture, Effect, Failure, FailureKind, ProcessState, ProcessStatus, StderrLine, Workers,
+    BoxFuture, Effect, Failure, FailureKind, Listing, ProcessState, ProcessStatus, StderrLine,
+    Workers,
 };
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
@@ -250,6 +251,12 @@ pub(crate) fn tool(name: &str) -> ToolDefinition {
     ToolDefinition::parse(serde_json::value::to_raw_value(&json).unwrap()).unwrap()
 }
 
+/// The definition of [`tool`] with another description.
+pub(crate) fn tool_that(name: &str, does: &str) -> ToolDefinition {
+    let text = tool(name).json.get().replace("does it", does);
+    ToolDefinition::parse(serde_json::value::RawValue::from_string(text).unwrap()).unwrap()
+}
+
 /// A failure that says this.
 pub(crate) fn failure(message: &str) -> Failure {
     Failure {
@@ -265,6 +272,8 @@ type Listed = Result<Vec<ToolDefinition>, Failure>;
 pub(crate) struct FakeWorkers {
     /// What upstreams list, by default `echo` and `add`.
     pub(crate) listed: Mutex<Listed>,
+    /// What upstreams say of themselves, by default nothing.
+    pub(crate) server: Mutex<Option<UpstreamInfo>>,
     /// How often each connector's tools were asked for.
     pub(crate) asked: Mutex<HashMap<ConnectorId, u32>>,
     pub(crate) released: Mutex<Vec<ConnectorId>>,
@@ -279,6 +288,7 @@ impl Default for FakeWorkers {
     fn default() -> Self {
         Self {
             listed: Mutex::new(Ok(vec![tool("echo"), tool("add")])),
+            server: Mutex::default(),
             asked: Mutex::default(),
             released: Mutex::default(),
             forgotten: Mutex::default(),
@@ -314,11 +324,13 @@ impl Workers for FakeWorkers {
         _: TenantId,
         connector: ConnectorId,
         _: i64,
-    ) -> BoxFuture<'_, Result<Vec<ToolDefinition>, Failure>> {
+    ) -> BoxFuture<'_, Result<Listing, Failure>> {
         *self.asked.lock().unwrap().entry(connector).or_default() += 1;
         Box::pin(async {
             self.gate.acquire().await.unwrap().forget();
-            self.listed.lock().unwrap().clone()
+            let tools = self.listed.lock().unwrap().clone()?;
+            let server = self.server.lock().unwrap().clone();
+            Ok(Listing { tools, server })
         })
     }
 

@@ -33,6 +33,7 @@ fn routes(tenant: &str, key_id: &str) -> Vec<Route> {
                 "updateTool" => json!({"enabled": false}),
                 "bulkUpdateTools" => json!({"updates": [{"name": "echo", "enabled": false}]}),
                 "createKey" => json!({"name": "x", "scope": "tenant_user", "tenant": tenant}),
+                "approveTool" => json!({}),
                 _ => Value::Null,
             };
             assert_eq!(

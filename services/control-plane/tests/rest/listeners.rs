@@ -61,6 +61,12 @@ async fn every_change_is_told_with_its_revision_before_it_is_answered() {
             &acme,
         ),
         ("POST", format!("{up}/tools/enable-all"), Value::Null, &acme),
+        (
+            "PATCH",
+            up.to_owned(),
+            json!({"on_change": "accept"}),
+            &acme,
+        ),
         ("POST", format!("{up}/disable"), Value::Null, &acme),
         ("DELETE", up.to_owned(), Value::Null, &acme),
         (

@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod harness;
+mod log;
 
+mod approval;
 mod auth;
 mod connectors;
 mod idempotency;
@@ -10,6 +12,7 @@ mod isolation;
 mod keys;
 mod listeners;
 mod openapi;
+mod reports;
 mod secrets;
 mod startup;
 mod sync;

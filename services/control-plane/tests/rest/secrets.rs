@@ -1,40 +1,17 @@
 //! Secrets go in and never come out.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
-
 use fabric::StderrLine;
 use serde_json::{Value, json};
 
 use crate::harness::{NOW, Plane, failure};
+use crate::log::Log;
 
 /// Planted wherever a secret may be.
 const MARKER: &str = "hunter2-marker";
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn no_answer_and_no_log_line_ever_holds_a_secret() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (log, _guard) = Log::keep();
 
     let plane = Plane::new().await;
     plane.tenant("acme").await;
@@ -134,7 +111,7 @@ async fn no_answer_and_no_log_line_ever_holds_a_secret() {
         "redaction was tried"
     );
     assert!(texts.iter().all(|text| !text.contains(MARKER)), "{texts:?}");
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     let line = log.lines().find(|line| line.contains("request answered"));
     let line = line.expect("the access log is heard");
     assert!(

@@ -42,9 +42,14 @@ async fn a_native_connector_gets_the_tools_of_a_new_version_at_the_next_start() 
     let id = |value: &Value| value["id"].as_str().unwrap().to_owned();
     let rows = plane.storage.tenant(id(&tenant).parse().unwrap());
     let old = [tool("fake_one"), tool("fake_gone")];
-    rows.replace_tools(id(&connector).parse().unwrap(), &old, crate::harness::NOW)
-        .await
-        .unwrap();
+    rows.replace_tools(
+        id(&connector).parse().unwrap(),
+        &old,
+        None,
+        crate::harness::NOW,
+    )
+    .await
+    .unwrap();
 
     let plane = plane.restart().await;
 

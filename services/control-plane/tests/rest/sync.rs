@@ -26,7 +26,7 @@ async fn a_failed_reading_keeps_the_tools_and_says_why() {
         connector["sync"],
         json!({
             "state": "failed", "at": "2026-01-01T00:00:00.123456Z",
-            "error": "connection refused", "tools": 2,
+            "error": "connection refused", "tools": 2, "changed": {"count": 0, "names": []},
         })
     );
     let tools = plane.get(&format!("{UP}/tools")).await.expect(200);

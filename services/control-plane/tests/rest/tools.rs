@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 use storage::testing::each_storage;
 
-use crate::harness::Plane;
+use crate::harness::{Plane, tool};
 
 const TOOLS: &str = "/tenants/acme/connectors/up/tools";
 
@@ -33,6 +33,7 @@ async fn tools_are_listed_and_switched_one_many_and_all() {
             json!({
                 "name": "echo", "exposed_name": "up_echo", "title": "Tool echo",
                 "description": "does it", "enabled": true,
+                "state": "approved", "hash": tool("echo").hash().to_string(), "pending_hash": null,
                 "annotations": {"readOnlyHint": true}, "input_schema": {"type": "object"},
                 "output_schema": null,
             })

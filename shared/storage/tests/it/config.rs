@@ -24,12 +24,17 @@ async fn a_tenants_configuration_holds_all_of_it_in_order_and_nothing_of_others(
         storage.create_platform_key(&platform, None).await.unwrap();
         storage
             .tenant(rival)
-            .replace_tools(foreign, &[tool("f", "")], at(1))
+            .replace_tools(foreign, &[tool("f", "")], None, at(1))
             .await
             .unwrap();
-        own.replace_tools(zeta, &[tool("b", ""), tool("B", ""), tool("a", "")], at(1))
-            .await
-            .unwrap();
+        own.replace_tools(
+            zeta,
+            &[tool("b", ""), tool("B", ""), tool("a", "")],
+            None,
+            at(1),
+        )
+        .await
+        .unwrap();
         own.set_tools_enabled(zeta, &[("b".to_owned(), false)])
             .await
             .unwrap();
@@ -94,7 +99,9 @@ async fn every_change_takes_the_next_number_and_leaves_its_row() {
             own.create_connector(&connector(acme.id, 10, "gh"), &token("x"), None)
                 .await,
             own.save_connector(&saved, None, 1).await,
-            own.replace_tools(id, &[tool("a", "")], at(1)).await,
+            own.replace_tools(id, &[tool("a", "")], None, at(1))
+                .await
+                .map(|replaced| replaced.revision),
             own.set_tools_enabled(id, &on).await,
             own.set_all_tools_enabled(id, false).await,
             own.sync_failed(id, "x", at(2)).await,
@@ -144,9 +151,10 @@ async fn a_configuration_read_while_changes_commit_is_never_torn() {
         let id = new_connector(&storage, acme, 10, "gh").await;
         let own = storage.tenant(acme);
         let first = own
-            .replace_tools(id, &[tool("v", "1")], at(1))
+            .replace_tools(id, &[tool("v", "1")], None, at(1))
             .await
-            .unwrap();
+            .unwrap()
+            .revision;
 
         let writer = Storage::clone(&storage);
         let mut tasks = JoinSet::new();
@@ -164,7 +172,9 @@ async fn a_configuration_read_while_changes_commit_is_never_torn() {
                     .await
                     .unwrap();
                 let tools = [tool("v", &version.to_string())];
-                own.replace_tools(id, &tools, at(version)).await.unwrap();
+                own.replace_tools(id, &tools, None, at(version))
+                    .await
+                    .unwrap();
             }
         });
 

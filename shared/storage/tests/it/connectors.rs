@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 
 use domain::limits::CONNECTORS_PER_TENANT;
-use domain::{Connector, ConnectorKind, ConnectorSecrets, SyncState, SyncStatus};
+use domain::{
+    ChangedTools, Connector, ConnectorKind, ConnectorSecrets, OnChange, SyncState, SyncStatus,
+};
 use storage::testing::each_storage;
 use storage::{Constraint, Storage, StorageError};
 use tokio::task::JoinSet;
@@ -141,6 +143,7 @@ async fn a_saved_connector_keeps_secrets_slug_and_sync_unless_they_are_given() {
             display_name: "Our GitHub".to_owned(),
             enabled: false,
             prefix: "ours".to_owned(),
+            on_change: OnChange::Warn,
             updated_at: at(60),
             version: 2,
             ..connector(acme, 10, "renamed")
@@ -157,6 +160,7 @@ async fn a_saved_connector_keeps_secrets_slug_and_sync_unless_they_are_given() {
                 at: Some(at(5)),
                 error: Some("no route".to_owned()),
                 tools: 0,
+                changed: ChangedTools::default(),
             },
             ..changed.clone()
         };

@@ -1,8 +1,9 @@
 //! Things to store, and a look at what is really in the database.
 
 use domain::{
-    ApiKey, Connector, ConnectorId, ConnectorKind, ConnectorSecrets, CredentialInfo, KeyId,
-    KeyState, Scope, SyncState, SyncStatus, Tenant, TenantId, TenantState, ToolDefinition,
+    ApiKey, ChangedTools, Connector, ConnectorId, ConnectorKind, ConnectorSecrets, CredentialInfo,
+    KeyId, KeyState, OnChange, Scope, SyncState, SyncStatus, Tenant, TenantId, TenantState,
+    ToolDefinition,
 };
 use fabric::StoredKey;
 use serde_json::value::RawValue;
@@ -52,11 +53,13 @@ pub(crate) fn connector(tenant: TenantId, number: u128, slug: &str) -> Connector
         enabled: true,
         prefix: String::new(),
         credential: CredentialInfo::default(),
+        on_change: OnChange::Accept,
         sync: SyncStatus {
             state: SyncState::Pending,
             at: None,
             error: None,
             tools: 0,
+            changed: ChangedTools::default(),
         },
         created_at: at(0),
         updated_at: at(0),

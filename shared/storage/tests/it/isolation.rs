@@ -20,7 +20,7 @@ async fn no_operation_of_a_tenant_reaches_what_is_anothers() {
             .await
             .unwrap();
         theirs
-            .replace_tools(id, &[tool("a", "A")], at(1))
+            .replace_tools(id, &[tool("a", "A")], None, at(1))
             .await
             .unwrap();
         let their_key = key(11, Scope::TenantAdmin, Some(acme));
@@ -54,6 +54,18 @@ async fn no_operation_of_a_tenant_reaches_what_is_anothers() {
                 "save as mine",
                 mine.save_connector(&as_mine, Some(&token("x")), 1).await,
             ),
+            (
+                "approve",
+                mine.approve_tool(id, "a", None)
+                    .await
+                    .map(Option::unwrap_or_default),
+            ),
+            (
+                "approve all",
+                mine.approve_all_tools(id)
+                    .await
+                    .map(|(revision, _)| revision.unwrap_or_default()),
+            ),
             ("delete", mine.delete_connector(id, None).await),
             (
                 "delete with version",
@@ -61,7 +73,9 @@ async fn no_operation_of_a_tenant_reaches_what_is_anothers() {
             ),
             (
                 "replace tools",
-                mine.replace_tools(id, &[tool("b", "B")], at(2)).await,
+                mine.replace_tools(id, &[tool("b", "B")], None, at(2))
+                    .await
+                    .map(|replaced| replaced.revision),
             ),
             ("sync failed", mine.sync_failed(id, "x", at(2)).await),
             ("sync started", mine.sync_started(id).await.map(|()| 0)),

@@ -5,11 +5,13 @@
     reason = "a test's helpers may fail as the test itself may"
 )]
 
+mod approval;
 mod config;
 mod connectors;
 mod fixtures;
 mod isolation;
 mod keys;
+mod migrations;
 mod opening;
 mod remembered;
 mod sealed;

@@ -103,7 +103,7 @@ async fn deleting_a_tenant_deletes_all_that_is_its_own_and_its_data_key() {
         for (number, owner) in [(10, acme), (20, rival)] {
             let connector = new_connector(&storage, owner, number, "gh").await;
             let own = storage.tenant(owner);
-            own.replace_tools(connector, &[tool("a", "A")], at(1))
+            own.replace_tools(connector, &[tool("a", "A")], None, at(1))
                 .await
                 .unwrap();
             let key = key(number, Scope::TenantUser, Some(owner));
@@ -181,7 +181,9 @@ async fn a_tenant_deleted_while_others_add_to_it_leaves_nothing_and_nobody_stuck
                     let user = key(3_000 + round * 10 + number, Scope::TenantUser, Some(acme));
                     vec![
                         own.create_connector(&connector, &token("x"), None).await,
-                        own.replace_tools(id, &[tool("a", "A")], at(1)).await,
+                        own.replace_tools(id, &[tool("a", "A")], None, at(1))
+                            .await
+                            .map(|replaced| replaced.revision),
                         own.create_key(&user, None).await,
                         own.set_all_tools_enabled(id, false).await,
                     ]

@@ -1,14 +1,14 @@
 use domain::limits::TOOLS_PER_CONNECTOR;
-use domain::{SyncState, SyncStatus, Tool};
+use domain::{ChangedTools, KnownTool, SyncState, SyncStatus};
 use storage::testing::each_storage;
 use storage::{Constraint, StorageError};
 
 use crate::fixtures::{at, new_connector, new_tenant, tool};
 
-fn states(tools: &[Tool]) -> Vec<(&str, bool)> {
+fn states(tools: &[KnownTool]) -> Vec<(&str, bool)> {
     tools
         .iter()
-        .map(|tool| (tool.definition.name.as_str(), tool.enabled))
+        .map(|tool| (tool.name(), tool.enabled))
         .collect()
 }
 
@@ -20,7 +20,7 @@ async fn a_new_reading_replaces_the_tools_and_keeps_what_was_switched_off() {
         let off = |name: &str| (name.to_owned(), false);
         let own = storage.tenant(acme);
         let first = ["a", "b", "gone"].map(|name| tool(name, "first"));
-        own.replace_tools(id, &first, at(1)).await.unwrap();
+        own.replace_tools(id, &first, None, at(1)).await.unwrap();
         own.set_tools_enabled(id, &[off("b"), off("gone")])
             .await
             .unwrap();
@@ -30,21 +30,21 @@ async fn a_new_reading_replaces_the_tools_and_keeps_what_was_switched_off() {
             tool("b", "second"),
             tool("a", "first"),
         ];
-        own.replace_tools(id, &second, at(2)).await.unwrap();
+        own.replace_tools(id, &second, None, at(2)).await.unwrap();
         storage.reopen().await;
 
         let own = storage.tenant(acme);
         let tools = own.list_tools(id, None, 10).await.unwrap();
         assert_eq!(states(&tools), [("a", true), ("b", false), ("new", true)]);
-        assert_eq!(tools[1].definition, tool("b", "second"));
+        assert_eq!(tools[1].approved, tool("b", "second"));
         assert!(own.find_tool(id, "gone").await.unwrap().is_none());
 
-        // What comes back after having been away is new.
-        own.replace_tools(id, &[tool("gone", "third")], at(3))
+        // What was switched off is off, though it was away in between.
+        own.replace_tools(id, &[tool("gone", "third")], None, at(3))
             .await
             .unwrap();
         let tools = own.list_tools(id, None, 10).await.unwrap();
-        assert_eq!(states(&tools), [("gone", true)]);
+        assert_eq!(states(&tools), [("gone", false)]);
     }
 }
 
@@ -60,14 +60,15 @@ async fn a_sync_is_pending_then_ok_or_failed_and_a_failure_keeps_the_tools() {
             at,
             error: error.map(str::to_owned),
             tools,
+            changed: ChangedTools::default(),
         };
 
-        own.replace_tools(id, &[tool("a", "A"), tool("a", "twice")], at(1))
+        own.replace_tools(id, &[tool("a", "A"), tool("a", "twice")], None, at(1))
             .await
             .unwrap();
         assert_eq!(status().await, expect(SyncState::Ok, Some(at(1)), None, 1));
         assert_eq!(
-            own.find_tool(id, "a").await.unwrap().unwrap().definition,
+            own.find_tool(id, "a").await.unwrap().unwrap().approved,
             tool("a", "A")
         );
 
@@ -84,7 +85,7 @@ async fn a_sync_is_pending_then_ok_or_failed_and_a_failure_keeps_the_tools() {
         );
         assert_eq!(own.list_tools(id, None, 10).await.unwrap().len(), 1);
 
-        own.replace_tools(id, &[], at(3)).await.unwrap();
+        own.replace_tools(id, &[], None, at(3)).await.unwrap();
         assert_eq!(status().await, expect(SyncState::Ok, Some(at(3)), None, 0));
         assert_eq!(own.find_connector("gh").await.unwrap().unwrap().version, 1);
     }
@@ -96,7 +97,7 @@ async fn tools_are_switched_all_or_none() {
         let acme = new_tenant(&storage, 1, "acme").await;
         let id = new_connector(&storage, acme, 10, "gh").await;
         let own = storage.tenant(acme);
-        own.replace_tools(id, &["a", "b"].map(|name| tool(name, "")), at(1))
+        own.replace_tools(id, &["a", "b"].map(|name| tool(name, "")), None, at(1))
             .await
             .unwrap();
         let off = |name: &str| (name.to_owned(), false);
@@ -130,7 +131,7 @@ async fn pages_of_tools_are_in_the_byte_order_of_their_names() {
         let mut names = [
             "b", "B", "a_b", "a-b", "ab", "a.b", "Ab", "ä", "z", "10", "9", "é",
         ];
-        own.replace_tools(id, &names.map(|name| tool(name, "")), at(1))
+        own.replace_tools(id, &names.map(|name| tool(name, "")), None, at(1))
             .await
             .unwrap();
 
@@ -138,7 +139,7 @@ async fn pages_of_tools_are_in_the_byte_order_of_their_names() {
         loop {
             let after = listed.last().cloned();
             let page = own.list_tools(id, after.as_deref(), 5).await.unwrap();
-            listed.extend(page.iter().map(|tool| tool.definition.name.clone()));
+            listed.extend(page.iter().map(|tool| tool.name().to_owned()));
             if page.len() < 5 {
                 break;
             }
@@ -159,9 +160,9 @@ async fn a_connector_has_no_more_tools_than_allowed() {
             .map(|number| tool(&format!("t{number}"), ""))
             .collect();
 
-        own.replace_tools(id, &tools, at(1)).await.unwrap();
+        own.replace_tools(id, &tools, None, at(1)).await.unwrap();
         tools.push(tool("more", ""));
-        let refused = own.replace_tools(id, &tools, at(2)).await;
+        let refused = own.replace_tools(id, &tools, None, at(2)).await;
 
         assert!(matches!(
             refused,

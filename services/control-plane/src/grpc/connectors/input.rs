@@ -12,9 +12,10 @@ use crate::grpc::mask::{Mask, key_of};
 use crate::grpc::values::given;
 use crate::patch::Change;
 
-const CHANGEABLE: [&str; 13] = [
+const CHANGEABLE: [&str; 14] = [
     "display_name",
     "prefix",
+    "on_change",
     "native",
     "native.base_url",
     "remote_mcp",
@@ -48,6 +49,7 @@ pub(super) fn new_connector(slug: String, connector: pb::Connector) -> NewConnec
         r#type: connector.r#type,
         display_name: given(connector.display_name),
         prefix: connector.prefix,
+        on_change: rule_for_changes(connector.on_change),
         enabled: connector.enabled.unwrap_or(true),
         config: settings(connector.config),
         secrets: ConnectorSecrets {
@@ -56,6 +58,19 @@ pub(super) fn new_connector(slug: String, connector: pb::Connector) -> NewConnec
             env: secrets.env.into_iter().collect(),
         },
     }
+}
+
+/// The name of a rule; one that is none is refused by the operation.
+fn rule_for_changes(number: i32) -> Option<String> {
+    use pb::connector::OnChange;
+    let rule = match OnChange::try_from(number) {
+        Ok(OnChange::Unspecified) => return None,
+        Ok(OnChange::Hold) => domain::OnChange::Hold.as_str(),
+        Ok(OnChange::Warn) => domain::OnChange::Warn.as_str(),
+        Ok(OnChange::Accept) => domain::OnChange::Accept.as_str(),
+        Err(_) => "",
+    };
+    Some(rule.to_owned())
 }
 
 fn settings(config: Option<pb::connector::Config>) -> ConfigInput {
@@ -105,6 +120,7 @@ pub(super) fn patch(
     ConnectorPatch {
         display_name: named.change("display_name", given(connector.display_name)),
         prefix: named.change("prefix", connector.prefix),
+        on_change: named.change("on_change", rule_for_changes(connector.on_change)),
         config: (config != ConfigPatch::default()).then_some(Some(config)),
         secrets: (secrets != SecretsPatch::default()).then_some(Some(secrets)),
     }

@@ -22,6 +22,7 @@ const FIELDS: Fields = &[
     ("type", "connector.type"),
     ("display_name", "connector.display_name"),
     ("prefix", "connector.prefix"),
+    ("on_change", "connector.on_change"),
     ("config.base_url", "connector.native.base_url"),
     ("config.url", "connector.remote_mcp.url"),
     ("config.", "connector.hosted_mcp."),

@@ -14,6 +14,12 @@ pub(crate) fn connector(tenant: &str, view: ConnectorView) -> pb::Connector {
         "failed" => pb::sync::State::Failed,
         _ => pb::sync::State::Unspecified,
     };
+    let on_change = match view.on_change.as_str() {
+        "hold" => pb::connector::OnChange::Hold,
+        "warn" => pb::connector::OnChange::Warn,
+        "accept" => pb::connector::OnChange::Accept,
+        _ => pb::connector::OnChange::Unspecified,
+    };
     pb::Connector {
         name: format!("tenants/{tenant}/connectors/{}", view.slug),
         uid: view.id.to_string(),
@@ -33,10 +39,15 @@ pub(crate) fn connector(tenant: &str, view: ConnectorView) -> pb::Connector {
             time: view.sync.at.map(timestamp),
             error: view.sync.error.unwrap_or_default(),
             tools: count(view.sync.tools),
+            changed: Some(pb::ChangedTools {
+                count: count(view.sync.changed.count),
+                names: view.sync.changed.names,
+            }),
         }),
         create_time: Some(timestamp(view.created_at)),
         update_time: Some(timestamp(view.updated_at)),
         etag: etag(view.version),
+        on_change: on_change.into(),
     }
 }
 

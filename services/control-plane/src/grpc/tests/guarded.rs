@@ -92,7 +92,7 @@ async fn no_method_but_health_answers_without_a_live_key() {
     let basic = format!("Basic {}", world.root);
 
     let mut methods = methods();
-    assert_eq!(methods.len(), 32);
+    assert_eq!(methods.len(), 35);
     methods.push((
         "/turnbuckle.admin.v1.TenantService/Nope".to_owned(),
         String::new(),
@@ -200,7 +200,9 @@ fn foreign(service: &str, method: &str, tenant: &str, key: &str) -> Vec<u8> {
         (_, "GetProcess" | "RestartProcess" | "ListStderr") => {
             named(format!("{connector}/process"))
         }
-        (_, "GetTool") => named(format!("{connector}/tools/github_get_issue")),
+        (_, "GetTool" | "GetToolChanges" | "ApproveTool") => {
+            named(format!("{connector}/tools/github_get_issue"))
+        }
         (_, "UpdateTool") => {
             let name = format!("{connector}/tools/github_get_issue");
             let tool = Some(pb::Tool {

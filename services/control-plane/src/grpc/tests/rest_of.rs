@@ -100,6 +100,7 @@ pub(super) fn connector_type(known: pb::ConnectorType) -> Value {
 
 pub(super) fn connector(connector: pb::Connector) -> Value {
     use pb::connector::Config;
+    let on_change = word(connector.on_change().as_str_name(), "ON_CHANGE_");
     assert_eq!(connector.secrets, None, "secrets never come back");
     let set = |fields: &[(&str, Value)]| {
         let given = fields
@@ -120,6 +121,7 @@ pub(super) fn connector(connector: pb::Connector) -> Value {
         ]),
     };
     let (credential, sync) = (connector.credential.unwrap(), connector.sync.unwrap());
+    let changed = sync.changed.clone().unwrap();
     json!({
         "id": connector.uid,
         "slug": last(&connector.name, "/connectors/"),
@@ -127,6 +129,7 @@ pub(super) fn connector(connector: pb::Connector) -> Value {
         "type": connector.r#type,
         "enabled": connector.enabled,
         "prefix": connector.prefix,
+        "on_change": on_change,
         "config": config,
         "credential": {
             "token_set": credential.token_set,
@@ -138,6 +141,7 @@ pub(super) fn connector(connector: pb::Connector) -> Value {
             "at": at(sync.time),
             "error": nullable(sync.error),
             "tools": sync.tools,
+            "changed": {"count": changed.count, "names": changed.names},
         },
         "created_at": at(connector.create_time),
         "updated_at": at(connector.update_time),
@@ -145,8 +149,34 @@ pub(super) fn connector(connector: pb::Connector) -> Value {
     })
 }
 
-pub(super) fn tool(tool: pb::Tool) -> Value {
+pub(super) fn tool_changes(changes: pb::ToolChanges) -> Value {
+    let place = |found: pb::Difference| {
+        let mut place = json!({"path": found.path});
+        for (side, text) in [("before", found.before_json), ("after", found.after_json)] {
+            if let Some(text) = text {
+                place[side] = raw(&text);
+            }
+        }
+        place
+    };
     json!({
+        "name": last(&changes.name, "/tools/"),
+        "state": word(changes.state().as_str_name(), "STATE_"),
+        "hash": changes.hash,
+        "pending_hash": nullable(changes.pending_hash),
+        "approved": raw(&changes.approved_json),
+        "pending": raw(&changes.pending_json),
+        "diff": changes.diff.into_iter().map(place).collect::<Vec<_>>(),
+        "diff_complete": changes.diff_complete,
+    })
+}
+
+pub(super) fn tool(tool: pb::Tool) -> Value {
+    let state = word(tool.state().as_str_name(), "STATE_");
+    json!({
+        "state": state,
+        "hash": tool.hash,
+        "pending_hash": nullable(tool.pending_hash),
         "name": last(&tool.name, "/tools/"),
         "exposed_name": tool.exposed_name,
         "title": nullable(tool.title),

@@ -1,9 +1,10 @@
 //! A platform with a fixed clock, counted ids and a played worker, seen through both interfaces.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ::fabric::{BoxFuture, Failure, ProcessState, ProcessStatus, StderrLine, Workers};
+use ::fabric::{BoxFuture, Failure, Listing, ProcessState, ProcessStatus, StderrLine, Workers};
 use axum::Router;
 use axum::body::Body;
 use crypto::{KeyHasher, RootKey};
@@ -90,7 +91,9 @@ impl World {
             .unwrap()
             .unwrap()
             .expose();
-        platform.attach_workers(Arc::new(Worker)).unwrap();
+        platform
+            .attach_workers(Arc::new(Worker::default()))
+            .unwrap();
         Self {
             rest: platform.router(),
             grpc: platform.grpc_router().await.unwrap(),
@@ -181,8 +184,9 @@ impl CatalogView for Catalog {
     }
 }
 
-/// Every hosted server offers the same two tools.
-struct Worker;
+/// Every hosted server offers the same tools; one of them is another from the second reading on.
+#[derive(Default)]
+struct Worker(AtomicUsize);
 
 impl Workers for Worker {
     fn list_tools(
@@ -190,12 +194,22 @@ impl Workers for Worker {
         _: TenantId,
         _: ConnectorId,
         _: i64,
-    ) -> BoxFuture<'_, Result<Vec<ToolDefinition>, Failure>> {
+    ) -> BoxFuture<'_, Result<Listing, Failure>> {
         let plain = r#"{"name":"a/b","inputSchema":{"type":"object"}}"#;
         let full = r#"{"name":"echo","title":"Echo","description":"Says it again.",
             "annotations":{"readOnlyHint":true},"outputSchema":{"type":"object"},
             "inputSchema":{"type":"object","maxProperties":9007199254740993, "x":1.0}}"#;
-        Box::pin(async move { Ok(vec![definition(plain), definition(full)]) })
+        let read = self.0.fetch_add(1, Ordering::Relaxed);
+        let turned = format!(
+            r#"{{"name":"turned","description":"{}","inputSchema":{{}}}}"#,
+            ["is", "was"][read.min(1)]
+        );
+        Box::pin(async move {
+            Ok(Listing {
+                tools: vec![definition(plain), definition(full), definition(&turned)],
+                server: None,
+            })
+        })
     }
 
     fn process(&self, _: TenantId, _: ConnectorId) -> BoxFuture<'_, Option<ProcessStatus>> {

@@ -41,6 +41,7 @@ pub(super) async fn connectors(both: &mut Both) {
         r#type: "remote_mcp".to_owned(),
         display_name: "Far".to_owned(),
         prefix: Some("far".to_owned()),
+        on_change: pb::connector::OnChange::Warn.into(),
         enabled: Some(false),
         config: Some(pb::connector::Config::RemoteMcp(pb::RemoteMcpConfig {
             url: "https://mcp.example.com/mcp".to_owned(),
@@ -77,7 +78,7 @@ pub(super) async fn connectors(both: &mut Both) {
             remote,
             json!({
                 "slug": "far", "type": "remote_mcp", "display_name": "Far", "prefix": "far",
-                "enabled": false, "config": {"url": "https://mcp.example.com/mcp"},
+                "on_change": "warn", "enabled": false, "config": {"url": "https://mcp.example.com/mcp"},
                 "secrets": {"headers": {"X-Key": "hunter2"}},
             }),
         ),
@@ -107,7 +108,39 @@ pub(super) async fn connectors(both: &mut Both) {
         assert_eq!(created.await["slug"], slug);
     }
 
-    let body = json!({"display_name": "Every", "config": {"working_directory": null}});
+    let far = pb::connector::Config::RemoteMcp(pb::RemoteMcpConfig {
+        url: "https://mcp.example.com/".to_owned(),
+    });
+    let url = json!({"url": "https://mcp.example.com/"});
+    for (r#type, config, settings, rule, number) in [
+        ("github", json!({}), None, "hold", 1),
+        ("remote_mcp", url, Some(far), "ask", 9),
+    ] {
+        let body = json!({"slug": "x", "type": r#type, "config": config, "on_change": rule});
+        let request = (Method::POST, "/tenants/acme/connectors", body);
+        let refused = both.same("createConnector", request, async |mut c| {
+            let connector = pb::Connector {
+                r#type: r#type.to_owned(),
+                config: settings,
+                on_change: number,
+                ..Default::default()
+            };
+            let request = pb::CreateConnectorRequest {
+                parent: "tenants/acme".to_owned(),
+                connector_id: "x".to_owned(),
+                connector: Some(connector),
+                ..Default::default()
+            };
+            Ok(rest_of::connector(
+                c.connectors.create_connector(request).await?.into_inner(),
+            ))
+        });
+        assert_eq!(refused.await["errors"][0]["field"], "on_change");
+    }
+
+    let body = json!({
+        "display_name": "Every", "on_change": null, "config": {"working_directory": null},
+    });
     both.same(
         "updateConnector",
         (Method::PATCH, PATH, body),
@@ -118,7 +151,7 @@ pub(super) async fn connectors(both: &mut Both) {
                 display_name,
                 ..Default::default()
             });
-            let paths = ["display_name", "hosted_mcp.working_directory"]
+            let paths = ["display_name", "on_change", "hosted_mcp.working_directory"]
                 .map(str::to_owned)
                 .to_vec();
             let update_mask = Some(FieldMask { paths });

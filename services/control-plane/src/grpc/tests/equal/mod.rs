@@ -21,8 +21,10 @@ use tonic_types::StatusExt;
 use super::world::{Clients, World};
 
 /// Every operation: its id in the OpenAPI document, and its method.
-const PAIRS: [(&str, &str); 30] = [
+const PAIRS: [(&str, &str); 33] = [
     ("activateTenant", "TenantService.ActivateTenant"),
+    ("approveAllTools", "ToolService.ApproveAllTools"),
+    ("approveTool", "ToolService.ApproveTool"),
     ("bulkUpdateTools", "ToolService.BulkUpdateTools"),
     ("createConnector", "ConnectorService.CreateConnector"),
     ("createKey", "KeyService.CreateKey"),
@@ -39,6 +41,7 @@ const PAIRS: [(&str, &str); 30] = [
     ("getProcess", "ConnectorService.GetProcess"),
     ("getTenant", "TenantService.GetTenant"),
     ("getTool", "ToolService.GetTool"),
+    ("getToolChanges", "ToolService.GetToolChanges"),
     ("listConnectorTypes", "ConnectorService.ListConnectorTypes"),
     ("listConnectors", "ConnectorService.ListConnectors"),
     ("listKeys", "KeyService.ListKeys"),
@@ -184,6 +187,7 @@ async fn both_interfaces_give_the_same_resources_and_the_same_refusals() {
     tenants::tenants(&mut both).await;
     connectors::connectors(&mut both).await;
     tools::tools(&mut both).await;
+    tools::approvals(&mut both).await;
     tools::processes(&mut both).await;
     tenants::keys(&mut both).await;
     refusals::refusals(&mut both).await;

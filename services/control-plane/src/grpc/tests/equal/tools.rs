@@ -98,6 +98,58 @@ pub(super) async fn tools(both: &mut Both) {
     .await;
 }
 
+pub(super) async fn approvals(both: &mut Both) {
+    let name = format!("{AT}/tools/turned");
+    let path = format!("{PATH}/tools/turned/changes");
+    let changes = both
+        .same(
+            "getToolChanges",
+            (Method::GET, &path, NONE),
+            async |mut c| {
+                let request = pb::GetToolChangesRequest { name: name.clone() };
+                Ok(rest_of::tool_changes(
+                    c.tools.get_tool_changes(request).await?.into_inner(),
+                ))
+            },
+        )
+        .await;
+    assert_eq!(changes["state"], "held");
+    assert_eq!(
+        changes["diff"],
+        json!([{"path": "/description", "before": "is", "after": "was"}])
+    );
+    let path = format!("{PATH}/tools/turned/approve");
+    let (approved, pending) = (&changes["hash"], &changes["pending_hash"]);
+    for hash in [json!("x"), approved.clone(), pending.clone()] {
+        let body = json!({"hash": hash});
+        both.same("approveTool", (Method::POST, &path, body), async |mut c| {
+            let hash = hash.as_str().unwrap().to_owned();
+            let request = pb::ApproveToolRequest {
+                name: name.clone(),
+                hash,
+            };
+            Ok(rest_of::tool(
+                c.tools.approve_tool(request).await?.into_inner(),
+            ))
+        })
+        .await;
+    }
+    let path = format!("{PATH}/tools/approve-all");
+    let none = both
+        .same(
+            "approveAllTools",
+            (Method::POST, &path, NONE),
+            async |mut c| {
+                let request = pb::ApproveAllToolsRequest { parent: at() };
+                Ok(shown(
+                    c.tools.approve_all_tools(request).await?.into_inner().tools,
+                ))
+            },
+        )
+        .await;
+    assert_eq!(none, json!({"tools": []}), "there was one to approve");
+}
+
 pub(super) async fn processes(both: &mut Both) {
     let name = || format!("{AT}/process");
     let path = format!("{PATH}/process");
