@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,8 +12,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
+use hyper::server::conn::http1;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::conn::auto::{self, Builder};
 use runtime::{Process, Shutdown};
 use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -203,7 +204,8 @@ struct Accepted {
 
 /// What all connections of a listener share.
 struct Server {
-    protocol: Builder<TokioExecutor>,
+    http1: http1::Builder,
+    either: Builder<TokioExecutor>,
     router: Router,
     shutdown: Shutdown,
     header_time: Duration,
@@ -215,14 +217,20 @@ impl Server {
     fn new(router: Router, shutdown: Shutdown, limits: &ServeLimits) -> Self {
         let header_time = limits.header_timeout;
         let header_bytes = limits.header_bytes;
-        let mut protocol = Builder::new(TokioExecutor::new());
-        protocol
+        let mut http1 = http1::Builder::new();
+        http1
+            .timer(TokioTimer::new())
+            .header_read_timeout(header_time)
+            .max_headers(limits.headers)
+            .max_buf_size(header_bytes);
+        let mut either = Builder::new(TokioExecutor::new());
+        either
             .http1()
             .timer(TokioTimer::new())
             .header_read_timeout(header_time)
             .max_headers(limits.headers)
             .max_buf_size(header_bytes);
-        protocol
+        either
             .http2()
             .timer(TokioTimer::new())
             .keep_alive_interval(header_time)
@@ -230,7 +238,8 @@ impl Server {
             .max_header_list_size(u32::try_from(header_bytes).unwrap_or(u32::MAX));
         let (write_time, drain_time) = (limits.write_timeout, limits.drain);
         Self {
-            protocol,
+            http1,
+            either,
             router,
             shutdown,
             header_time,
@@ -243,6 +252,9 @@ impl Server {
     async fn connection(&self, stream: TcpStream, peer: SocketAddr) {
         // Small answers must not wait for the peer's acknowledgement of the one before.
         let _ = stream.set_nodelay(true);
+        let Some(is_http1) = self.begins_as_http1(&stream).await else {
+            return;
+        };
         let spoken = Arc::new(AtomicBool::new(false));
         let service = {
             let (router, spoken) = (self.router.clone(), spoken.clone());
@@ -253,37 +265,66 @@ impl Server {
                 router.clone().call(request)
             })
         };
-        // Pinned where they are made: moved, each would take its room twice, in every connection.
         let stream = TokioIo::new(Impatient::new(stream, self.write_time));
-        let mut connection = pin!(
-            self.protocol
-                .serve_connection_with_upgrades(stream, service)
-        );
+        // Pinned where they are made: moved, each would take its room twice, in every connection.
+        let ended = if is_http1 {
+            let connection = pin!(self.http1.serve_connection(stream, service).with_upgrades());
+            let end = http1::UpgradeableConnection::graceful_shutdown;
+            let ended = self.drive(connection, end, &spoken).await;
+            ended.map_err(|error| error.to_string())
+        } else {
+            let connection = pin!(self.either.serve_connection_with_upgrades(stream, service));
+            let end = auto::UpgradeableConnection::graceful_shutdown;
+            let ended = self.drive(connection, end, &spoken).await;
+            ended.map_err(|error| error.to_string())
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%peer, "connection ended: {error}");
+        }
+    }
+
+    /// Whether the first bytes can be those of HTTP/1 alone; `None` when none come. To have hyper
+    /// find out doubles the buffer of each connection for as long as it lasts.
+    async fn begins_as_http1(&self, stream: &TcpStream) -> Option<bool> {
+        let mut start = [0; 3];
+        let length = tokio::select! {
+            peeked = stream.peek(&mut start) => peeked.ok()?,
+            () = tokio::time::sleep(self.header_time) => return None,
+            () = self.shutdown.draining() => return None,
+        };
+        Some(start[0] != b'P' || (length == start.len() && start != *b"PRI"))
+    }
+
+    /// Runs a connection to its end, or to that of the process.
+    async fn drive<C, E>(
+        &self,
+        mut connection: Pin<&mut C>,
+        end: impl Fn(Pin<&mut C>),
+        spoken: &AtomicBool,
+    ) -> Result<(), E>
+    where
+        C: Future<Output = Result<(), E>>,
+    {
         // Until the first bytes tell which protocol it is, hyper has no timer of its own.
         let mut silence = pin!(tokio::time::sleep(self.header_time));
         let mut drained = pin!(tokio::time::sleep(Duration::MAX));
         let (mut draining, mut waiting) = (false, true);
         loop {
             tokio::select! {
-                ended = &mut connection => {
-                    if let Err(error) = ended {
-                        tracing::debug!(%peer, "connection ended: {error}");
-                    }
-                    return;
-                }
+                ended = &mut connection => return ended,
                 () = &mut silence, if waiting => {
                     waiting = false;
                     if !spoken.load(Ordering::Relaxed) {
-                        return;
+                        return Ok(());
                     }
                 }
                 () = self.shutdown.draining(), if !draining => {
                     draining = true;
-                    connection.as_mut().graceful_shutdown();
+                    end(connection.as_mut());
                     drained.as_mut().reset(Instant::now() + self.drain_time);
                 }
-                () = &mut drained, if draining => return,
-                () = self.shutdown.ending() => return,
+                () = &mut drained, if draining => return Ok(()),
+                () = self.shutdown.ending() => return Ok(()),
             }
         }
     }
