@@ -18,7 +18,7 @@ use crate::hosted::{HostedServers, Spec};
 use crate::metrics::{Kind, WorkerMetrics};
 use crate::native::{Engine, redact};
 use crate::upstream::{
-    LaneParts, Parked, RemoteServer, Source, ToolsChanged, UpstreamConfig, UpstreamServer,
+    LaneParts, Notices, Parked, RemoteServer, Source, ToolsChanged, UpstreamConfig, UpstreamServer,
 };
 
 /// What runners are made with; the same for all of them.
@@ -260,6 +260,7 @@ impl RunnerParts {
         let parts = LaneParts {
             source,
             known: Arc::default(),
+            told: Arc::new(Notices::new(tools_changed.clone())),
             tools_changed,
             config: self.upstream.clone(),
             tasks: self.tasks.clone(),

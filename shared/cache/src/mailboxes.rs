@@ -49,6 +49,10 @@ pub trait Mailboxes: Send + Sync {
         message: Bytes,
     ) -> BoxFuture<'a, Result<bool, CacheError>>;
 
+    /// Sends to each mailbox of a session that has room.
+    fn send_all(&self, session: SessionId, message: Bytes)
+    -> BoxFuture<'_, Result<(), CacheError>>;
+
     /// How many names are open, about.
     fn count(&self) -> usize;
 }

@@ -236,6 +236,10 @@ impl Transport for HostedProcess {
         self.calls.is_closed()
     }
 
+    fn settled(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.calls.settled())
+    }
+
     fn close(&self) {
         self.stop(&End::Unused);
     }

@@ -140,7 +140,7 @@ impl Reader<'_> {
         let Some((transport, headers)) = self.replies else {
             return;
         };
-        let Some(reply) = reply_to(id, method, params, Some(self.sink)) else {
+        let Some(reply) = reply_to(id, method, params, Some(self.sink), false) else {
             return;
         };
         let deadline = self.deadline.within(REPLY_WITHIN);
@@ -196,6 +196,14 @@ pub(super) fn rpc_error(error: &RawValue) -> Result<RpcError, Failure> {
             .data
             .map(|data| Bytes::copy_from_slice(data.get().as_bytes())),
     })
+}
+
+/// The error that an answer of a client is, if it is one: `{"error":{"code":…}}`.
+pub(super) fn error_in(answer: &RawValue) -> Option<RpcError> {
+    match &mcp::members(answer.get()).ok()?[..] {
+        [(name, error)] if name == "error" => rpc_error(error).ok(),
+        _ => None,
+    }
 }
 
 fn is_number(raw: &str, number: u64) -> bool {

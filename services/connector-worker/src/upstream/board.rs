@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use fabric::{CallEvent, Events, InputRequired, Outcome};
@@ -15,6 +16,9 @@ use super::inputs::{Input, Undeclared, kind_of};
 
 /// Questions of one call that are open at once; a server that asks more is refused.
 const OPEN_MAX: usize = 32;
+
+/// How long a server must be quiet after a question until it is told.
+const QUIET: Duration = Duration::from_millis(20);
 
 /// What stands between a call and its client.
 pub(super) struct Board {
@@ -38,6 +42,18 @@ struct State {
     kept_bytes: usize,
 }
 
+impl State {
+    fn take(&mut self, which: impl Fn(&Ask) -> bool) -> Vec<Orphan> {
+        let taken = self.open.extract_if(.., |ask| which(ask));
+        taken
+            .map(|ask| Orphan {
+                id: ask.id,
+                request: ask.request,
+            })
+            .collect()
+    }
+}
+
 /// A question of the server that is not answered.
 struct Ask {
     /// Unique in the call's life.
@@ -46,6 +62,16 @@ struct Ask {
     id: String,
     /// `{"method":…,"params":…}`.
     request: Bytes,
+    /// It came outside the call, and may be another's: it is answered whatever becomes of this one.
+    stray: bool,
+    /// The client has it.
+    told: bool,
+}
+
+/// A question that nobody will answer any more: the server's id, raw, and the request.
+pub(super) struct Orphan {
+    pub(super) id: String,
+    pub(super) request: Bytes,
 }
 
 /// What a caller has to do with.
@@ -83,7 +109,7 @@ impl Board {
     ///
     /// # Errors
     /// The client cannot be asked this.
-    pub(super) fn ask(&self, id: &str, input: &Input<'_>) -> Result<(), Undeclared> {
+    pub(super) fn ask(&self, id: &str, input: &Input<'_>, stray: bool) -> Result<(), Undeclared> {
         kind_of(input, &self.client.capabilities)?;
         let request = input.to_json();
         let mut state = self.state();
@@ -104,6 +130,8 @@ impl Board {
             key,
             id: id.to_owned(),
             request,
+            stray,
+            told: false,
         });
         drop(state);
         self.changed.notify_one();
@@ -125,15 +153,33 @@ impl Board {
         self.state().session.clone()
     }
 
-    /// Notes how the call ended.
-    pub(super) fn end(&self, outcome: Outcome) {
+    /// Notes how the call ended. Returns what the client was not asked yet and another call may
+    /// wait for.
+    pub(super) fn end(&self, outcome: Outcome) -> Vec<Orphan> {
         let mut state = self.state();
-        state.open.clear();
-        state.session = None;
         // The first end is the one.
         state.outcome.get_or_insert(outcome);
+        let orphans = state.take(|ask| ask.stray && !ask.told);
+        state.open.retain(|ask| ask.stray);
+        if state.open.is_empty() {
+            state.session = None;
+        }
         drop(state);
         self.changed.notify_one();
+        orphans
+    }
+
+    /// Nobody will answer any more: what another call may wait for, and in which session.
+    pub(super) fn abandon(&self) -> Option<(Arc<Agreed>, Vec<Orphan>)> {
+        let mut state = self.state();
+        let orphans = state.take(|ask| ask.stray);
+        let session = state.session.take()?;
+        (!orphans.is_empty()).then_some((session, orphans))
+    }
+
+    /// Whether the call stands still until its client has answered.
+    pub(super) fn waits(&self) -> bool {
+        !self.state().open.is_empty()
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -181,13 +227,18 @@ impl Board {
                 return turn;
             }
             self.changed.notified().await;
-            // A server may ask several things together.
-            tokio::task::yield_now().await;
+            // A server may ask several things together: they are told together.
+            while self.waits() && !self.has_ended() {
+                let more = tokio::time::timeout(QUIET, self.changed.notified());
+                if more.await.is_err() {
+                    break;
+                }
+            }
         }
     }
 
     fn now(&self) -> Option<Turn> {
-        let state = self.state();
+        let mut state = self.state();
         if let Some(outcome) = &state.outcome {
             return Some(Turn::Ended(outcome.clone()));
         }
@@ -195,7 +246,8 @@ impl Board {
             return None;
         }
         let mut requests = BytesMut::new();
-        for ask in &state.open {
+        for ask in &mut state.open {
+            ask.told = true;
             requests.put_u8(if requests.is_empty() { b'{' } else { b',' });
             requests.put_u8(b'"');
             requests.put_slice(ask.key.as_bytes());

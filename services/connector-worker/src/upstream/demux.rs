@@ -93,6 +93,11 @@ impl Demux {
         self.state().used = Instant::now();
     }
 
+    /// Resolves when what belongs to no call has been dealt with.
+    pub(crate) async fn settled(&self) {
+        self.strays.settled().await;
+    }
+
     /// Hands an incoming message to the call it belongs to, or to whoever reads what belongs to
     /// none. Returns what is to be answered at once: a ping, or a request that there is no room
     /// for.

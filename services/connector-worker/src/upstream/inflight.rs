@@ -59,29 +59,37 @@ impl InFlight {
         }
     }
 
-    /// Whose a request of the server is that came outside any call: the oldest call's, if all that
-    /// are under way are of one principal.
+    /// Whose a request of the server is that came outside any call, if all that are under way are
+    /// of one principal: the newest call's that does not wait for answers itself.
     pub(super) fn asked(&self) -> Option<Sink> {
         if self.plain.load(Ordering::Relaxed) > 0 {
             return None;
         }
         let known = self.known();
         let principal = known.first()?.principal;
-        let same = known.iter().all(|call| call.principal == principal);
-        let mut can_answer = known.iter().map(|call| &call.sink);
-        let oldest = can_answer.find(|sink| matches!(sink, Sink::Board(_)));
-        oldest.filter(|_| same).cloned()
+        if known.iter().any(|call| call.principal != principal) {
+            return None;
+        }
+        let mut askable = known.iter().rev().map(|call| &call.sink);
+        let runs = askable
+            .clone()
+            .find(|sink| sink.is_askable() && !sink.waits());
+        let whose = runs.or_else(|| askable.find(|sink| sink.is_askable()));
+        whose.cloned()
     }
 
-    /// The call under way, if it is the only one.
+    /// The call that runs, if it is the only one; those that wait for answers do not run.
     pub(super) fn only(&self) -> Option<Sink> {
         if self.plain.load(Ordering::Relaxed) > 0 {
             return None;
         }
-        match &self.known()[..] {
-            [only] => Some(only.sink.clone()),
-            _ => None,
-        }
+        let known = self.known();
+        let mut running = known
+            .iter()
+            .map(|call| &call.sink)
+            .filter(|sink| !sink.waits());
+        let only = running.next()?;
+        running.next().is_none().then(|| only.clone())
     }
 
     /// Those that may have been asked something.

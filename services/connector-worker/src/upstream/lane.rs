@@ -1,6 +1,6 @@
 //! One lane to a server: a session, a process or a connection at a time.
 
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use fabric::Failure;
 use mcp::ClientCapabilities;
 use runtime::Tasks;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::agree::Era;
 use super::notices::{Notices, ToolsChanged};
@@ -18,6 +19,9 @@ use super::peer::{Known, Peer};
 use super::remote::RemoteServer;
 use super::{Transport, UpstreamConfig};
 use crate::hosted::{HostedServers, Spec};
+
+/// Whose the lanes are on which tool lists are read.
+pub(super) const NOBODY: KeyId = KeyId::new(Uuid::nil());
 
 /// Where the server of a connector is.
 pub(crate) enum Source {
@@ -37,6 +41,8 @@ pub(crate) struct LaneParts {
     pub(crate) source: Source,
     pub(crate) known: Arc<Known>,
     pub(crate) tools_changed: Option<ToolsChanged>,
+    /// What all processes of a hosted server tell: whichever runs, all who watch hear of it.
+    pub(crate) told: Arc<Notices>,
     pub(crate) config: Arc<UpstreamConfig>,
     pub(crate) tasks: Tasks,
 }
@@ -49,6 +55,8 @@ pub(super) struct Lane {
     owner: Option<KeyId>,
     /// What was agreed with the process or connection of last time.
     peer: ArcSwapOption<Peer>,
+    /// Nobody is told of changed tools: to read a list makes some servers say that it changed.
+    quiet: Arc<AtomicBool>,
     in_use: AtomicUsize,
     used_at: Mutex<Instant>,
     /// Calls in a row that ran out of time.
@@ -62,6 +70,7 @@ impl Lane {
             capabilities,
             owner,
             peer: ArcSwapOption::empty(),
+            quiet: Arc::new(AtomicBool::new(owner == Some(NOBODY))),
             in_use: AtomicUsize::new(0),
             used_at: Mutex::new(Instant::now()),
             timeouts: AtomicU32::new(0),
@@ -150,7 +159,7 @@ impl Lane {
             transport.clone(),
             self.capabilities.clone(),
             parts.known.clone(),
-            Arc::new(Notices::new(parts.tools_changed.clone())),
+            self.notices(parts),
             parts.config.clone(),
             parts.tasks.clone(),
         ));
@@ -166,6 +175,29 @@ impl Lane {
             }
             _ => Ok(peer),
         }
+    }
+
+    /// From now on others use it, too.
+    pub(super) fn is_for_all(&self) {
+        self.quiet.store(false, Ordering::Relaxed);
+    }
+
+    fn notices(&self, parts: &LaneParts) -> Arc<Notices> {
+        if !self.quiet.load(Ordering::Relaxed) {
+            return match parts.source {
+                Source::Hosted { .. } => parts.told.clone(),
+                Source::Remote(_) => Arc::new(Notices::new(parts.tools_changed.clone())),
+            };
+        }
+        let tell = parts.tools_changed.clone().map(|tell| -> ToolsChanged {
+            let quiet = self.quiet.clone();
+            Arc::new(move || {
+                if !quiet.load(Ordering::Relaxed) {
+                    tell();
+                }
+            })
+        });
+        Arc::new(Notices::new(tell))
     }
 
     /// The peer of last time, if it lives.

@@ -66,6 +66,7 @@ impl LaneUse {
     pub(super) fn retire(&self) {
         let mut state = self.lanes.state();
         if self.lane.is_modern() && self.lanes.common.load().is_none() {
+            self.lane.is_for_all();
             self.lanes.common.store(Some(self.lane.clone()));
         }
         state
@@ -125,15 +126,7 @@ impl Lanes {
         capabilities: &ClientCapabilities,
         deadline: Deadline,
     ) -> Result<LaneUse, Failure> {
-        let mut wanted = Wanted {
-            capabilities: ClientCapabilities {
-                // Not for a legacy server, which this set is told to.
-                tasks: false,
-                ..capabilities.clone()
-            },
-            owner: capabilities.can_be_asked().then_some(principal),
-            any: false,
-        };
+        let mut wanted = Wanted::new(principal, capabilities);
         let waited = deadline.within(self.parts.config.lane_wait);
         loop {
             let mut freed = std::pin::pin!(self.freed.notified());
@@ -165,6 +158,7 @@ impl Lanes {
         if let Some(lane) = state.lanes.iter().find(|lane| wanted.fits(lane)) {
             let lane = lane.clone();
             if wanted.any {
+                lane.is_for_all();
                 self.common.store(Some(lane.clone()));
             }
             return Some(self.using(lane));
@@ -197,6 +191,29 @@ impl Lanes {
     /// A server that runs, if there is any.
     pub(super) fn living(&self) -> Option<Arc<Peer>> {
         self.state().lanes.iter().find_map(|lane| lane.living())
+    }
+
+    /// All servers that run.
+    pub(super) fn all_living(&self) -> Vec<Arc<Peer>> {
+        let state = self.state();
+        state
+            .lanes
+            .iter()
+            .filter_map(|lane| lane.living())
+            .collect()
+    }
+
+    /// The lane that calls of `principal` with `capabilities` use, if its server runs.
+    pub(super) fn own(
+        self: &Arc<Self>,
+        principal: KeyId,
+        capabilities: &ClientCapabilities,
+    ) -> Option<(LaneUse, Arc<Peer>)> {
+        let wanted = Wanted::new(principal, capabilities);
+        let state = self.state();
+        let lane = state.lanes.iter().find(|lane| wanted.fits(lane))?.clone();
+        let peer = lane.living()?;
+        Some((self.using(lane), peer))
     }
 
     fn using(self: &Arc<Self>, lane: Arc<Lane>) -> LaneUse {
@@ -276,6 +293,18 @@ struct Wanted {
 }
 
 impl Wanted {
+    fn new(principal: KeyId, capabilities: &ClientCapabilities) -> Self {
+        Self {
+            capabilities: ClientCapabilities {
+                // Not for a legacy server, which this set is told to.
+                tasks: false,
+                ..capabilities.clone()
+            },
+            owner: capabilities.can_be_asked().then_some(principal),
+            any: false,
+        }
+    }
+
     fn fits(&self, lane: &Lane) -> bool {
         if self.any {
             return lane.is_modern();

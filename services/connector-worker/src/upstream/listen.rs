@@ -179,7 +179,7 @@ impl Ear {
         match message {
             Message::Request { id, method, params } => {
                 let whose = self.calls.asked();
-                if let Some(reply) = reply_to(id.raw(), method, *params, whose.as_ref()) {
+                if let Some(reply) = reply_to(id.raw(), method, *params, whose.as_ref(), true) {
                     self.reply(reply).await;
                 }
             }

@@ -48,7 +48,7 @@ pub(crate) use demux::{Demux, Hold, WaitingCall};
 pub(crate) use id_scan::IdScan;
 pub(crate) use incoming::Incoming;
 pub(crate) use lane::{LaneParts, Source};
-pub(crate) use notices::ToolsChanged;
+pub(crate) use notices::{Notices, ToolsChanged};
 pub(crate) use park::Parked;
 pub(crate) use remote::RemoteServer;
 pub(crate) use server::UpstreamServer;

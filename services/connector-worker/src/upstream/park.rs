@@ -12,10 +12,13 @@ use fabric::{Call, Events, FailureKind, Inputs, Method, Outcome, RpcError};
 use mcp::codes;
 use prometheus_client::metrics::gauge::Gauge;
 use runtime::Tasks;
+use serde_json::value::RawValue;
 use tokio::task::AbortHandle;
 
 use super::UpstreamConfig;
-use super::board::{Board, Turn};
+use super::answer::REPLY_WITHIN;
+use super::board::{Board, Orphan, Turn};
+use super::inputs::{Input, NO_METHOD};
 use super::peer::Peer;
 use crate::failure::sent;
 
@@ -87,6 +90,61 @@ impl Conversation {
             peer,
             rounds: 0,
             _work: Abort(work),
+        }
+    }
+}
+
+impl Drop for Conversation {
+    fn drop(&mut self) {
+        let Some((session, orphans)) = self.board.abandon() else {
+            return;
+        };
+        if tokio::runtime::Handle::try_current().is_err() {
+            return;
+        }
+        let transport = self.peer.link.transport.clone();
+        self.peer
+            .tasks()
+            .disposable("refuse what an upstream asked", async move {
+                for orphan in orphans {
+                    let message = "Internal error: the client did not answer";
+                    let refusal =
+                        mcp::error_response(&orphan.id, codes::INTERNAL_ERROR, message, None);
+                    let deadline = Deadline::after(REPLY_WITHIN);
+                    let headers = session.headers.clone();
+                    if transport.notify(refusal, headers, deadline).await.is_err() {
+                        break;
+                    }
+                }
+                Ok(())
+            });
+    }
+}
+
+impl Peer {
+    /// Puts questions to another call, since the one that had them is over.
+    pub(super) async fn hand_on(&self, orphans: Vec<Orphan>) {
+        let Some(agreed) = self.link.agreed.load_full().filter(|_| !orphans.is_empty()) else {
+            return;
+        };
+        for Orphan { id, request } in orphans {
+            let Ok(raw) = serde_json::from_slice::<&RawValue>(&request) else {
+                continue;
+            };
+            let Some(input) = Input::parse(raw) else {
+                continue;
+            };
+            let whose = self.calls.asked();
+            let refused = whose.map_or(Err(NO_METHOD), |sink| sink.ask(&id, &input, true));
+            if let Err(undeclared) = refused {
+                let deadline = Deadline::after(REPLY_WITHIN);
+                let headers = agreed.headers.clone();
+                let reply = undeclared.response(&id);
+                if let Err(failure) = self.link.transport.notify(reply, headers, deadline).await {
+                    tracing::debug!("could not answer a request of the MCP server: {failure}");
+                    return;
+                }
+            }
         }
     }
 }

@@ -32,6 +32,9 @@ use super::{Outgoing, Rejected, Transport, UpstreamConfig, Wire};
 /// past caring.
 const CANCELS_AT_ONCE: usize = 32;
 
+/// How long an answer waits for what the server said before it.
+const SETTLED_WITHIN: Duration = Duration::from_millis(250);
+
 /// One upstream MCP server behind one transport, told of one set of client capabilities.
 pub(crate) struct Peer {
     pub(super) link: Arc<Link>,
@@ -221,6 +224,11 @@ impl Peer {
             Ok(answer) => {
                 cancel.disarm();
                 exchange.finish();
+                if self.wire() != Wire::Http && caller.sink.wants_strays() {
+                    // What the server said before its answer is heard before it.
+                    let settled = self.link.transport.settled();
+                    let _ = tokio::time::timeout(SETTLED_WITHIN, settled).await;
+                }
                 Ok(answer)
             }
             Err(failure) => {

@@ -193,6 +193,14 @@ impl Transport for RemoteTransport {
         }
     }
 
+    fn settled(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            if let Some(stream) = self.stream.load_full() {
+                stream.settled().await;
+            }
+        })
+    }
+
     fn is_closed(&self) -> bool {
         self.is_gone.load(Ordering::Relaxed)
             || self

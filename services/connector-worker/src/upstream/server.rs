@@ -3,13 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use domain::ToolDefinition;
 use egress::Deadline;
-use fabric::{Call, Effect, Events, Failure, FailureKind, Listing, Method, Outcome, Request};
+use fabric::{
+    Call, Effect, Events, Failure, FailureKind, Listing, Method, Outcome, Request, RpcError,
+};
 use mcp::{ClientCapabilities, ClientProfile};
 
 use super::agree::{Agreed, Era};
+use super::answer::error_in;
 use super::board::Board;
-use super::lane::{LaneParts, Source};
+use super::lane::{LaneParts, NOBODY, Source};
 use super::lanes::{LaneUse, Lanes};
 use super::outcome::may_ask;
 use super::park::{Conversation, Parked, unknown_state};
@@ -48,6 +53,10 @@ impl UpstreamServer {
         events: Option<&Events>,
         deadline: Deadline,
     ) -> Outcome {
+        if call.request.method == Method::RootsChanged {
+            self.roots_changed(call, deadline).await;
+            return Outcome::Result(Bytes::from_static(b"{}"));
+        }
         let inputs = call.request.inputs.as_ref();
         if let Some(inputs) = inputs
             && let Some(handle) = &inputs.state
@@ -65,6 +74,29 @@ impl UpstreamServer {
                 ..
             }) => Box::pin(self.attempt(call, events, deadline)).await,
             outcome => outcome,
+        }
+    }
+
+    /// Tells the session of this client, if it has one, that its roots changed.
+    async fn roots_changed(&self, call: &Call, deadline: Deadline) {
+        const MESSAGE: &[u8] = br#"{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}"#;
+        let capabilities = &call.client.capabilities;
+        let own = self.lanes.own(call.principal.key, capabilities);
+        let Some((_lane, peer)) = own.filter(|_| capabilities.roots) else {
+            return;
+        };
+        let agreed = peer.link.agreed.load_full();
+        let Some(agreed) = agreed.filter(|agreed| agreed.era == Era::Legacy) else {
+            return;
+        };
+        // What the server asks then belongs to no call, and is refused; it asks again in the next.
+        let body = Bytes::from_static(MESSAGE);
+        let told = peer
+            .link
+            .transport
+            .notify(body, agreed.headers.clone(), deadline);
+        if let Err(failure) = told.await {
+            tracing::debug!("could not tell an MCP server of changed roots: {failure}");
         }
     }
 
@@ -131,6 +163,11 @@ impl UpstreamServer {
                 return self.converse(peer, lane, call, manner, events).await;
             }
         }
+        if agreed.era == Era::Modern
+            && let Some(error) = client_error(request)
+        {
+            return Outcome::Error(error);
+        }
         let caller = Caller {
             principal: Some(call.principal.key),
             sink: Sink::caller(events, client),
@@ -186,8 +223,9 @@ impl UpstreamServer {
                 let deadline = Deadline::after(life);
                 let outcome =
                     run_in_manner(manner, &peer, &lane, &request, &client, &caller, deadline).await;
+                let orphans = board.end(outcome);
+                peer.hand_on(orphans).await;
                 drop(lane);
-                board.end(outcome);
             }
         };
         let work = lane.parts().tasks.joinable(work).abort_handle();
@@ -270,16 +308,43 @@ impl UpstreamServer {
             },
             log_level: None,
         };
-        let nobody = domain::KeyId::new(uuid::Uuid::nil());
         let lane = self
             .lanes
-            .lease(nobody, &client.capabilities, deadline)
+            .lease(NOBODY, &client.capabilities, deadline)
             .await?;
         let peer = lane.lane.peer(lane.parts(), deadline).await?;
         let listing = peer.list_tools(&client, deadline).await;
         lane.retire();
-        listing
+        let mut listing = listing?;
+        if matches!(self.lanes.parts.source, Source::Hosted { .. }) {
+            // The list of a process may have changed with what was done in it.
+            for other in self.lanes.all_living() {
+                let is_other = !Arc::ptr_eq(&other, &peer);
+                if is_other && let Ok(more) = other.list_tools(&client, deadline).await {
+                    merge(&mut listing.tools, more.tools);
+                }
+            }
+        }
+        Ok(listing)
     }
+}
+
+/// Adds the tools of another process, whose definitions are the newer ones.
+fn merge(tools: &mut Vec<ToolDefinition>, more: Vec<ToolDefinition>) {
+    for tool in more {
+        match tools.iter_mut().find(|known| known.name == tool.name) {
+            Some(known) => *known = tool,
+            None => tools.push(tool),
+        }
+    }
+}
+
+/// The error with which a legacy client answered a question. A modern server has no place for it:
+/// the call ends with it.
+fn client_error(request: &Request) -> Option<RpcError> {
+    let responses = request.inputs.as_ref()?.responses.as_deref()?;
+    let responses = mcp::members(std::str::from_utf8(responses).ok()?).ok()?;
+    responses.iter().find_map(|(_, answer)| error_in(answer))
 }
 
 async fn run_in_manner(

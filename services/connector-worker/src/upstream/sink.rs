@@ -46,6 +46,15 @@ impl Sink {
         }
     }
 
+    pub(super) const fn is_askable(&self) -> bool {
+        matches!(self, Self::Board(_))
+    }
+
+    /// Whether its call stands still until its client has answered.
+    pub(super) fn waits(&self) -> bool {
+        matches!(self, Self::Board(board) if board.waits())
+    }
+
     /// Hands on an event, waiting for a slow reader.
     pub(super) async fn put(&self, event: CallEvent) {
         match self {
@@ -81,13 +90,14 @@ impl Sink {
         }
     }
 
-    /// Puts a request of the server to the client; `id` is the server's, raw.
+    /// Puts a request of the server to the client; `id` is the server's, raw. A stray one may be
+    /// another call's.
     ///
     /// # Errors
     /// The client did not declare that it can be asked this: what the server is to be told.
-    pub(super) fn ask(&self, id: &str, input: &Input<'_>) -> Result<(), Undeclared> {
+    pub(super) fn ask(&self, id: &str, input: &Input<'_>, stray: bool) -> Result<(), Undeclared> {
         match self {
-            Self::Board(board) => board.ask(id, input),
+            Self::Board(board) => board.ask(id, input, stray),
             _ => Err(NO_METHOD),
         }
     }

@@ -151,6 +151,11 @@ impl SseConnection {
         Err(self.http.refusal(answer).await)
     }
 
+    /// Resolves when what belongs to no request has been dealt with.
+    pub(super) async fn settled(&self) {
+        self.demux.settled().await;
+    }
+
     /// What belongs to no call; `None` while somebody has it.
     pub(super) fn strays(&self) -> Option<Box<dyn Exchange>> {
         self.demux.strays()

@@ -26,6 +26,8 @@ pub(super) struct Full;
 pub(super) struct Strays {
     queue: Mutex<Queue>,
     more: Notify,
+    /// The reader has dealt with all there were.
+    quiet: Notify,
     taken: AtomicBool,
 }
 
@@ -34,6 +36,8 @@ struct Queue {
     all: VecDeque<Stray>,
     bytes: usize,
     closed: bool,
+    /// The reader has one that it has not dealt with.
+    in_hand: bool,
 }
 
 #[derive(Debug)]
@@ -94,7 +98,26 @@ impl Strays {
         let mut queue = self.queue();
         let next = queue.all.pop_front().map(|stray| stray.raw);
         queue.bytes -= next.as_ref().map_or(0, Bytes::len);
+        queue.in_hand = next.is_some();
+        if next.is_none() {
+            self.quiet.notify_waiters();
+        }
         (next, queue.closed)
+    }
+
+    /// Resolves when the reader, if there is one, has dealt with all that came.
+    pub(super) async fn settled(&self) {
+        while self.taken.load(Ordering::Relaxed) {
+            let mut quiet = std::pin::pin!(self.quiet.notified());
+            quiet.as_mut().enable();
+            {
+                let queue = self.queue();
+                if queue.closed || (queue.all.is_empty() && !queue.in_hand) {
+                    return;
+                }
+            }
+            quiet.await;
+        }
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {

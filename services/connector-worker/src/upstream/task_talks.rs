@@ -126,7 +126,8 @@ impl Peer {
                 Ok((_, result)) => legacy_outcome(&result),
                 Err(trouble) => trouble.into(),
             };
-            kept.end(outcome);
+            let orphans = kept.end(outcome);
+            peer.hand_on(orphans).await;
         });
         let talk = Talk {
             board: board.clone(),

@@ -140,9 +140,16 @@ impl Peer {
                 let params = task_params(id);
                 let build =
                     |agreed: &Agreed| self.own_request("tasks/cancel", &params, client, agreed);
-                match self.ask(build, caller, deadline).await {
-                    Ok(_) => Outcome::Result(Bytes::from_static(b"{}")),
-                    Err(trouble) => trouble.into(),
+                let refused = match self.ask(build, caller, deadline).await {
+                    Ok(_) => return Outcome::Result(Bytes::from_static(b"{}")),
+                    Err(refused) => refused,
+                };
+                // One that is over is no error in the extension; one that is not there is.
+                let build =
+                    |agreed: &Agreed| self.own_request("tasks/get", &params, client, agreed);
+                match (&refused, self.ask(build, caller, deadline).await) {
+                    (Trouble::Error(_), Ok(_)) => Outcome::Result(Bytes::from_static(b"{}")),
+                    _ => refused.into(),
                 }
             }
             Method::UpdateTask => match caller.principal {
@@ -193,7 +200,7 @@ impl Peer {
             Ok((_, result)) => {
                 let result = mcp::strip_for_legacy(&result)
                     .map_err(|_| garbage("a result that cannot be read"))?;
-                let result = String::from_utf8_lossy(&result).into_owned();
+                let result = unrelated(&String::from_utf8_lossy(&result));
                 let end = [("status", "\"completed\"".to_owned()), ("result", result)];
                 Ok(flat("complete", text, &end))
             }
@@ -273,6 +280,33 @@ fn flat(result_type: &str, task: &str, end: &[(&str, String)]) -> Bytes {
     }
     out.put_u8(b'}');
     out.freeze()
+}
+
+/// A task's result without the name of its task, which the extension has no place for.
+fn unrelated(result: &str) -> String {
+    const RELATED: &str = "io.modelcontextprotocol/related-task";
+    if !result.contains(RELATED) {
+        return result.to_owned();
+    }
+    let without = |object: &str, change: &dyn Fn(&str, &str) -> Option<String>| {
+        let members = mcp::members(object).unwrap_or_default();
+        let kept = members.iter().filter_map(|(name, value)| {
+            let value = change(name, value.get())?;
+            let name = serde_json::to_string(name).expect("a string is JSON");
+            Some(format!("{name}:{value}"))
+        });
+        let kept: Vec<String> = kept.collect();
+        format!("{{{}}}", kept.join(","))
+    };
+    without(result, &|name, value| {
+        if name != "_meta" {
+            return Some(value.to_owned());
+        }
+        let meta = without(value, &|name, value| {
+            (name != RELATED).then(|| value.to_owned())
+        });
+        (meta != "{}").then_some(meta)
+    })
 }
 
 fn put(out: &mut BytesMut, name: &str, value: &str) {

@@ -99,6 +99,12 @@ pub(crate) trait Transport: Send + Sync {
         Box::pin(std::future::ready(Ok(None)))
     }
 
+    /// Resolves when whoever reads [`unsolicited`](Self::unsolicited) has dealt with what came
+    /// before now. Only where an answer can overtake it: not over [`Wire::Http`].
+    fn settled(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
     /// Whether nothing can be sent any more: the process has ended, or the connection is gone. What
     /// was agreed went with it, and another transport is to be asked for.
     fn is_closed(&self) -> bool {

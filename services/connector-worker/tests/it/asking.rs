@@ -8,9 +8,7 @@ use serde_json::{Value, json};
 use testkit::stage::{Play, Stage};
 use tokio::sync::mpsc;
 
-use crate::support::{
-    Bench, answering, asked, by, call, error, failure, of_key, requests, result, text,
-};
+use crate::support::{Bench, answering, asked, by, call, error, failure, of_key, requests, result};
 
 const CAN_ALL: &str = r#"{"roots":{},"sampling":{},"elicitation":{"form":{},"url":{}}}"#;
 
@@ -437,45 +435,48 @@ async fn log_messages_of_a_call_are_filtered_and_others_go_to_nobody_who_is_not_
     drop(standalone);
 }
 
-/// A server on a pipe that asks with each call, and answers with what it was answered.
-const ASKER: &str = r#"
-import json, sys
-def say(message):
-    print(json.dumps({"jsonrpc": "2.0", **message}), flush=True)
-for line in sys.stdin:
-    message = json.loads(line)
-    if message.get("method") == "initialize":
-        say({"id": message["id"], "result": {"protocolVersion": "2025-06-18", "capabilities": {}}})
-    elif message.get("method") == "tools/call":
-        call = message["id"]
-        say({"method": "notifications/message", "params": {"level": "error", "data": "hm"}})
-        say({"id": "q", "method": "roots/list"})
-    elif message.get("id") == "q":
-        text = json.dumps(message.get("result", message.get("error", {}).get("code")))
-        say({"id": call, "result": {"content": [{"type": "text", "text": text}]}})
-    elif "id" in message:
-        say({"id": message["id"], "error": {"code": -32601, "message": "no"}})
-"#;
+#[tokio::test]
+async fn an_error_that_a_legacy_client_answers_ends_the_call_of_a_modern_server() {
+    let (stage, bench) = (Stage::set(Play::modern()).await, Bench::new());
+    let connector = bench.remote(&stage.url());
+    let call = by(call(connector, "t", json!({})), &json!({"roots": {}}));
+    let question =
+        json!({"resultType": "input_required", "inputRequests": {"k": {"method": "roots/list"}}});
+
+    let (outcome, ()) = both!(bench, call.clone(), {
+        stage.next().await.result(question);
+    });
+    let refusal = json!({"k": {"error": {"code": -1, "message": "the person said no", "data": 1}}});
+    let answer = answering(call, &asked(outcome), &refusal);
+    let error = error(bench.worker.execute(answer, None).await);
+
+    assert_eq!(
+        (error.code, error.message.as_str()),
+        (-1, "the person said no")
+    );
+    assert_eq!(error.data.as_deref(), Some(&b"1"[..]));
+}
 
 #[tokio::test]
-async fn a_server_on_a_pipe_asks_the_caller_whose_process_it_is() {
-    let bench = Bench::new();
-    let command = ["python3", "-u", "-c", ASKER].map(str::to_owned);
-    let connector = bench.hosted(command.to_vec());
-    let mut call = call(connector, "t", json!({}));
-    Arc::make_mut(&mut call.client).log_level = Some(mcp::LogLevel::Error);
+async fn changed_roots_are_told_to_the_session_of_the_client_if_there_is_one() {
+    let (stage, bench) = (Stage::set(Play::legacy()).await, Bench::new());
+    let connector = bench.remote(&stage.url());
+    let call = by(call(connector, "t", json!({})), &json!({"roots": {}}));
+    let mut changed = call.clone();
+    changed.request = fabric::Request::new(Method::RootsChanged, None);
 
-    let refused = bench.worker.execute(call.clone(), None).await;
-    assert_eq!(text(refused), "-32601", "this client declared nothing");
+    let outcome = bench.worker.execute(changed.clone(), None).await;
+    assert_eq!(result(outcome), json!({}));
+    assert_eq!(stage.sessions(), 0, "nothing is begun for it");
 
-    let call = by(call, &json!({"roots": {}}));
-    let (events, mut received) = mpsc::channel(8);
-    let first = asked(bench.worker.execute(call.clone(), Some(events)).await);
-    assert!(matches!(received.recv().await, Some(CallEvent::Log(_))));
-    let answer = json!({"input-1": {"roots": [{"uri": "file:///a"}]}});
-    let outcome = bench
-        .worker
-        .execute(answering(call, &first, &answer), None)
-        .await;
-    assert_eq!(text(outcome), r#"{"roots": [{"uri": "file:///a"}]}"#);
+    let (outcome, ()) = both!(
+        bench,
+        call,
+        stage.expect("tools/call").await.result(json!({}))
+    );
+    assert_eq!(result(outcome), json!({}));
+    result(bench.worker.execute(of_key(changed.clone(), 9), None).await);
+    result(bench.worker.execute(changed, None).await);
+    let told = stage.expect("notifications/roots/list_changed").await;
+    assert_eq!(told.header("mcp-session-id"), "session-1");
 }

@@ -6,6 +6,7 @@
 )]
 
 mod asking;
+mod asking_on_pipes;
 mod eras;
 mod failures;
 mod holding;

@@ -165,7 +165,10 @@ async fn a_server_that_ends_while_it_waits_leaves_a_clear_word() {
             .execute(answering(call.clone(), &asked, &json!({})), None)
             .await
         {
-            Outcome::InputRequired(still) => asked = still,
+            Outcome::InputRequired(still) => {
+                asked = still;
+                tokio::task::yield_now().await;
+            }
             ended => break ended,
         }
     };

@@ -181,7 +181,13 @@ async fn the_tool_list_comes_with_what_the_server_says_of_itself_and_changes_are
             match &*heard.method {
                 "tools/list" => heard
                     .result(json!({"tools": [{"name": "a", "inputSchema": {"type": "object"}}]})),
-                "GET" => heard.status(405),
+                // To be read makes some servers say that their list changed.
+                "GET" => {
+                    let stream = heard.stream();
+                    let changed = "notifications/tools/list_changed";
+                    stream.notify(changed, json!({})).await;
+                    drop(stream);
+                }
                 other => panic!("{other}"),
             }
         }

@@ -6,6 +6,7 @@ use ::mcp::{ClientProfile, Meta, Params};
 use bytes::Bytes;
 use fabric::{Call, Inputs, Method, Request};
 use http::HeaderMap;
+use uuid::Uuid;
 
 use super::answer::Answer;
 use super::client::Client;
@@ -104,7 +105,12 @@ impl Exchange<'_> {
             let message = format!("Too many requests: a key may have {max} under way");
             Answer::too_many(self.id, &message)
         })?;
-        let (mut line, messages) = Line::one_way(app.ids.next(), talks);
+        // Only a legacy client is asked by requests, whose ids name the call.
+        let call = match self.client {
+            Client::Legacy(_) => app.ids.next(),
+            Client::Modern(_) => Uuid::nil(),
+        };
+        let (mut line, messages) = Line::one_way(call, talks);
         if let Client::Legacy(client) = &self.client {
             let (session, depth) = (client.session.id, app.config.json_max_depth);
             let opened = line.open_mail(app.mailboxes.as_ref(), session, self.id, depth);

@@ -115,6 +115,13 @@ pub(crate) async fn end_session(app: &App, session: SessionId) -> Result<(), Cac
     app.streams.forget(session).await
 }
 
+/// Cancels what runs for a session whose client said that it needs it no more. A client that is
+/// only gone has not said so.
+pub(crate) async fn cancel_all(app: &App, session: SessionId) -> Result<(), CacheError> {
+    let cancelled = ::mcp::notification("notifications/cancelled", b"{}");
+    app.mailboxes.send_all(session, cancelled).await
+}
+
 /// Why a session cannot be taken up.
 #[derive(Debug)]
 pub(crate) enum SessionGone {

@@ -111,9 +111,17 @@ impl Line {
                 }
                 heard = next(&mut self.mail, self.call, self.json_depth) => match heard {
                     Heard::Cancelled => return Err(Cancelled),
-                    answer => self.early.push_back(answer),
+                    Heard::Answer(number, answer) => self.keep(number, answer),
                 },
             }
+        }
+    }
+
+    /// Keeps an answer for later; one to each question, so that nobody fills our memory.
+    fn keep(&mut self, number: u64, answer: Result<Bytes, Bytes>) {
+        let same = |heard: &Heard| matches!(heard, Heard::Answer(other, _) if *other == number);
+        if (1..=self.asked).contains(&number) && !self.early.iter().any(same) {
+            self.early.push_back(Heard::Answer(number, answer));
         }
     }
 

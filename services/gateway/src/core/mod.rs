@@ -38,8 +38,8 @@ pub(crate) use dispatch::Exchange;
 pub(crate) use facts::Carrier;
 pub(crate) use flight::Flights;
 pub(crate) use handshake::{
-    Opened, SessionGone, begin_unagreed, end_session, find, initialize, initialize_as, open_on,
-    open_session, take_up,
+    Opened, SessionGone, begin_unagreed, cancel_all, end_session, find, initialize, initialize_as,
+    open_on, open_session, take_up,
 };
 pub(crate) use one_way::{notification, response};
 pub(crate) use parked::{ParkLimits, Parked};

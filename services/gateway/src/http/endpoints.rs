@@ -117,7 +117,12 @@ async fn delete(caller: &Caller, headers: &HeaderMap) -> Response {
         Ok(client) => client,
         Err(answer) => return whole(answer),
     };
-    match core::end_session(&caller.app, client.session.id).await {
+    let (app, id) = (&caller.app, client.session.id);
+    let ended = match core::end_session(app, id).await {
+        Ok(()) => core::cancel_all(app, id).await,
+        Err(error) => Err(error),
+    };
+    match ended {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(error) => whole(Answer::unavailable("null", &error)),
     }

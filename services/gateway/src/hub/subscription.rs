@@ -48,9 +48,7 @@ impl Subscription {
         if let Some(acknowledged) = self.acknowledged.take() {
             return Some(acknowledged);
         }
-        if self.ended.is_none() {
-            return None;
-        }
+        self.ended.as_ref()?;
         tokio::select! {
             biased;
             message = self.messages.recv() => match message {

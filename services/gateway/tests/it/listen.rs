@@ -10,7 +10,8 @@ use gateway::Config;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::rig::{Live, MODERN, Rig, meta, result};
+use crate::live::Live;
+use crate::rig::{MODERN, Rig, meta, result};
 use crate::sse::get;
 
 const ACME: &str = "/api/v1/acme/mcp";

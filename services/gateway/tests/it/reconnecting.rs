@@ -64,7 +64,9 @@ impl Client<'_> {
 
     /// Goes on from a further connection; the one before is left open, or not.
     async fn reconnect(&mut self, leave: bool) {
-        let before = self.open.take().filter(|_| !leave);
+        let mut before = self.open.take().filter(|_| !leave);
+        // What it has been sent already and did not look at is not what this is about.
+        before.iter_mut().for_each(Stream::forget);
         let request = resume(self.rig, self.session, &self.last);
         let stream = Stream::open(self.rig, request).await;
         assert_eq!(stream.status, 200);

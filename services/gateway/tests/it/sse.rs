@@ -80,6 +80,11 @@ impl Stream {
         }
     }
 
+    /// Forgets the events that have arrived with others and were not looked at.
+    pub(crate) fn forget(&mut self) {
+        self.read.clear();
+    }
+
     /// All events to the end.
     pub(crate) async fn rest(mut self) -> Vec<Event> {
         let mut events = Vec::new();
