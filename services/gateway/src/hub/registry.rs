@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use cache::SessionId;
 use domain::KeyId;
-use runtime::Tasks;
+use runtime::{Shutdown, Tasks};
 
 use super::watches::Watches;
 use super::{Dress, Filter, Inner, Place, Sink};
@@ -49,15 +49,19 @@ pub(crate) struct Listening {
     slug: Arc<str>,
     id: u64,
     tasks: Tasks,
+    shutdown: Shutdown,
 }
 
 impl Listening {
     /// Ends only after `time`, unless the same session listens again before that: what happens
     /// while a client is away and comes back is kept for it.
     pub(crate) fn end_after(self, time: Duration) {
-        let tasks = self.tasks.clone();
+        let (tasks, shutdown) = (self.tasks.clone(), self.shutdown.clone());
         tasks.disposable("keep a listener that left", async move {
-            tokio::time::sleep(time).await;
+            tokio::select! {
+                () = tokio::time::sleep(time) => {}
+                () = shutdown.draining() => {}
+            }
             drop(self);
             Ok(())
         });
@@ -182,6 +186,7 @@ impl Inner {
             slug,
             id,
             tasks: self.parts.process.tasks.clone(),
+            shutdown: self.parts.process.shutdown.clone(),
         })
     }
 

@@ -75,8 +75,12 @@ impl Inner {
             let (this, slug) = (Arc::downgrade(&self), slug.clone());
             let linger = self.parts.limits.linger;
             let tasks = self.parts.process.tasks.clone();
+            let shutdown = self.parts.process.shutdown.clone();
             tasks.disposable("end unused watches", async move {
-                tokio::time::sleep(linger).await;
+                tokio::select! {
+                    () = tokio::time::sleep(linger) => {}
+                    () = shutdown.draining() => return Ok(()),
+                }
                 if let Some(this) = this.upgrade() {
                     this.look_at(&slug);
                 }

@@ -100,6 +100,14 @@ impl Watches {
             self.0.entry(watched.clone()).or_insert_with(|| {
                 let version = wanted.version;
                 let run = run(Arc::downgrade(inner), slug.clone(), watched, wanted);
+                // Nobody is told anything any more once the process drains.
+                let shutdown = inner.parts.process.shutdown.clone();
+                let run = async move {
+                    tokio::select! {
+                        () = run => {}
+                        () = shutdown.draining() => {}
+                    }
+                };
                 let task = inner.parts.process.tasks.joinable(run).abort_handle();
                 Watch {
                     version,

@@ -71,7 +71,12 @@ pub(super) async fn run(config: Config, new_admin_key: bool) -> anyhow::Result<(
     worker.close().await;
     trigger.end();
     let ended = ended.await?;
-    process.tasks.finished().await;
+    if tokio::time::timeout(FINISH_WITHIN, process.tasks.finished())
+        .await
+        .is_err()
+    {
+        tracing::warn!("some work did not end in time and is broken off");
+    }
     storage.close().await;
     drop(ready_files);
     anyhow::ensure!(
@@ -80,6 +85,9 @@ pub(super) async fn run(config: Config, new_admin_key: bool) -> anyhow::Result<(
     );
     ended
 }
+
+/// How long work that is left at the end, such as ending sessions with upstreams, may take.
+const FINISH_WITHIN: Duration = Duration::from_secs(5);
 
 /// Ports, bound before anything else is touched: one that is taken ends the start at once.
 struct Ports {
