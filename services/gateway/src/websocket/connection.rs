@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket};
 use bytes::Bytes;
@@ -22,7 +23,7 @@ use crate::service::App;
 /// Frames that wait to be written.
 const OUTGOING: usize = 64;
 /// How long the last frames may take.
-const CLOSE_WITHIN: std::time::Duration = std::time::Duration::from_secs(2);
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
 pub(super) struct Connection {
     pub(super) app: Arc<App>,
@@ -167,39 +168,38 @@ async fn write(
     mut sink: SplitSink<WebSocket, Message>,
     mut queue: mpsc::Receiver<Message>,
     mut told: oneshot::Receiver<Close>,
-    timeout: std::time::Duration,
+    timeout: Duration,
 ) {
-    let mut put = async |frame: Message| -> bool {
-        matches!(
-            tokio::time::timeout(timeout, sink.send(frame)).await,
-            Ok(Ok(()))
-        )
-    };
-    loop {
+    let why = loop {
         let frame = tokio::select! {
             biased;
             frame = queue.recv() => frame,
-            why = &mut told => {
-                if let Ok(why) = why {
-                    while let Ok(frame) = queue.try_recv() {
-                        if !put(frame).await {
-                            return;
-                        }
-                    }
-                    put(why.frame()).await;
+            why = &mut told => break why,
+        };
+        match frame {
+            Some(frame) => {
+                if !put(&mut sink, frame, timeout).await {
+                    return;
                 }
-                return;
             }
-        };
-        let Some(frame) = frame else {
             // The senders are gone; why is told next.
-            if let Ok(why) = told.await {
-                put(why.frame()).await;
-            }
-            return;
-        };
-        if !put(frame).await {
+            None => break told.await,
+        }
+    };
+    let Ok(why) = why else { return };
+    while let Ok(frame) = queue.try_recv() {
+        if !put(&mut sink, frame, timeout).await {
             return;
         }
     }
+    // To a client that said goodbye the library's own answer is still to be written.
+    if why != Close::Normal {
+        put(&mut sink, why.frame(), timeout).await;
+    }
+    tokio::time::timeout(timeout, sink.close()).await.ok();
+}
+
+async fn put(sink: &mut SplitSink<WebSocket, Message>, frame: Message, timeout: Duration) -> bool {
+    let sent = tokio::time::timeout(timeout, sink.send(frame)).await;
+    matches!(sent, Ok(Ok(())))
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fabric::{InputRequired, Outcome};
+use fabric::{InputRequired, Method, Outcome};
 use futures_util::{SinkExt, StreamExt};
 use gateway::Config;
 use secrecy::ExposeSecret;
@@ -288,6 +288,37 @@ async fn a_server_asks_over_the_socket_in_mid_call() {
 }
 
 #[tokio::test]
+async fn a_call_that_is_cancelled_while_it_asks_is_given_up_in_its_worker() {
+    let served = Served::new().await;
+    let (told, mut given_up) = tokio::sync::mpsc::unbounded_channel();
+    served.rig.worker.script(move |call, _events| {
+        let told = told.clone();
+        async move {
+            if call.request.method == Method::GiveUp {
+                told.send(call.request.inputs.unwrap().state).unwrap();
+                return result(json!({}));
+            }
+            Outcome::InputRequired(InputRequired {
+                requests: Some(r#"{"k":{"method":"roots/list"}}"#.into()),
+                state: Some("parked".to_owned()),
+                meta: None,
+            })
+        }
+    });
+    let mut socket = served.open().await;
+    socket.initialize("2025-11-25", json!({"roots": {}})).await;
+    let asked = socket.ask(&call(1, "echo")).await;
+    assert_eq!(asked["method"], "roots/list");
+
+    let params = json!({"requestId": 1});
+    socket
+        .send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}))
+        .await;
+
+    assert_eq!(given_up.recv().await.unwrap().as_deref(), Some("parked"));
+}
+
+#[tokio::test]
 async fn batches_are_for_the_revision_that_has_them() {
     let served = Served::new().await;
     let batch = json!([
@@ -430,6 +461,18 @@ async fn a_user_token_goes_with_the_calls_of_its_connection_alone() {
         .collect();
     assert_eq!(tokens, [Some("secret"), None, None]);
     assert!(!format!("{:?}", calls[0]).contains("secret"));
+}
+
+#[tokio::test]
+async fn a_goodbye_is_answered() {
+    let served = Served::new().await;
+    let mut socket = served.open().await;
+    socket.0.close(None).await.unwrap();
+    match socket.0.next().await {
+        Some(Ok(Message::Close(_))) => {}
+        other => panic!("{other:?}"),
+    }
+    assert!(socket.0.next().await.is_none());
 }
 
 #[tokio::test]
