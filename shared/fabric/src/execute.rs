@@ -89,6 +89,9 @@ pub enum Method {
     /// `notifications/roots/list_changed`: reaches the upstream sessions that serve the client, if
     /// any is open; answered with an empty result at once. Nothing is started or sent for it else.
     RootsChanged,
+    /// No method of the protocol: nobody will answer what the call that is parked under the state
+    /// in [`Request::inputs`] asked, and it is to be cancelled. Answered with an empty result.
+    GiveUp,
     /// No method of the protocol: runs until it is dropped, and tells by its events what the
     /// upstream's lists and resources do. `name` is the URI of one resource to subscribe to;
     /// without one, the lists are watched. An outcome says that the watch is over.
@@ -110,6 +113,7 @@ impl Method {
             Self::UpdateTask => "tasks/update",
             Self::CancelTask => "tasks/cancel",
             Self::RootsChanged => "notifications/roots/list_changed",
+            Self::GiveUp => "notifications/cancelled",
             Self::Watch => "subscriptions/listen",
         }
     }

@@ -223,6 +223,20 @@ impl Parked {
         })
     }
 
+    /// Cancels the call that waits under `handle`, if it is one of the caller's.
+    pub(super) fn give_up(&self, handle: &str, by: &Call) {
+        let mut state = self.state();
+        let own = state.calls.get(handle).is_some_and(|waiting| {
+            let binding = &waiting.call.binding;
+            binding.tenant == by.tenant
+                && binding.connector == by.connector
+                && binding.principal == by.principal.key
+        });
+        let given_up = own.then(|| self.remove(&mut state, handle));
+        drop(state);
+        drop(given_up);
+    }
+
     /// Cancels all calls of a connector that wait.
     pub(crate) fn end_all_of(&self, tenant: TenantId, connector: ConnectorId) {
         let mut state = self.state();

@@ -58,6 +58,12 @@ impl UpstreamServer {
             return Outcome::Result(Bytes::from_static(b"{}"));
         }
         let inputs = call.request.inputs.as_ref();
+        if call.request.method == Method::GiveUp {
+            if let Some(handle) = inputs.and_then(|inputs| inputs.state.as_deref()) {
+                self.parked.give_up(handle, call);
+            }
+            return Outcome::Result(Bytes::from_static(b"{}"));
+        }
         if let Some(inputs) = inputs
             && let Some(handle) = &inputs.state
         {

@@ -140,6 +140,30 @@ async fn a_call_that_is_dropped_while_it_is_taken_up_or_released_is_cancelled() 
 }
 
 #[tokio::test]
+async fn a_call_that_is_given_up_by_its_own_key_is_cancelled() {
+    let (stage, bench) = (Stage::set(Play::legacy()).await, Bench::new());
+    let connector = bench.remote(&stage.url());
+    let call = by(call(connector, "t", json!({})), &json!({"roots": {}}));
+    let (first, stream) = parked(&bench, &stage, &call).await;
+
+    let mut give_up = answering(call, &first, &roots());
+    give_up.request.method = Method::GiveUp;
+    let stranger = of_key(give_up.clone(), 8);
+    assert_eq!(
+        result(bench.worker.execute(stranger, None).await),
+        json!({})
+    );
+    let waiting = || bench.process.metrics.encode();
+    assert!(waiting().contains("worker_calls_parked 1"));
+
+    assert_eq!(result(bench.worker.execute(give_up, None).await), json!({}));
+    let cancelled = stage.expect("notifications/cancelled").await;
+    assert!(cancelled.body["params"]["requestId"].is_u64());
+    stream.left().await;
+    assert!(waiting().contains("worker_calls_parked 0"));
+}
+
+#[tokio::test]
 async fn a_server_that_ends_while_it_waits_leaves_a_clear_word() {
     let stage = Stage::set(Play::legacy()).await;
     let bench = bench(|config| config.rounds_per_call = u32::MAX);

@@ -1,11 +1,14 @@
 //! A call as its client lives it: its events, what it is asked, and its end. One model for all:
 //! an upstream that asks back ends a round, and the next round brings the answers.
 
+use std::sync::Arc;
+
 use ::mcp::mrtr::{ElicitationMode, elicitation_mode, input_requests, requests_for_modern};
 use ::mcp::rename::{Shape, rename};
 use ::mcp::{ClientCapabilities, codes};
 use bytes::Bytes;
-use fabric::{Call, InputRequired, Inputs, Method, Outcome, RpcError};
+use fabric::{Call, Execute, InputRequired, Inputs, Method, Outcome, Request, RpcError};
+use runtime::Tasks;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -55,11 +58,18 @@ impl Rounds {
                 outcome => return Ok(self.dressing.answer(outcome)),
             };
             self.round += 1;
+            let parked = self.parked(&required);
             if self.round > self.dressing.caller.app.config.input_rounds {
                 return Ok(self.dressing.trouble("The upstream asked back too often."));
             }
             let asked = match &self.dressing.client {
-                Client::Modern(_) => return Ok(self.hand_out(required, again)),
+                Client::Modern(_) => {
+                    let answer = self.hand_out(required, again);
+                    if answer.end == End::InputRequired {
+                        parked.taken_over();
+                    }
+                    return Ok(answer);
+                }
                 Client::Legacy(client) => {
                     let client = client.clone();
                     self.ask(&client, &required).await?
@@ -67,11 +77,31 @@ impl Rounds {
             };
             match asked {
                 Ok(responses) => {
+                    parked.taken_over();
                     let (responses, state) = (Some(responses), required.state);
                     self.call.request.inputs = Some(Inputs { responses, state });
                 }
                 Err(answer) => return Ok(answer),
             }
+        }
+    }
+
+    /// What waits in a worker for the answers, until somebody takes it over.
+    fn parked(&self, required: &InputRequired) -> Forsaken {
+        let app = &self.dressing.caller.app;
+        let mut call = self.call.clone();
+        call.request = Request::new(Method::GiveUp, None);
+        let call = required.state.clone().map(|state| {
+            call.request.inputs = Some(Inputs {
+                responses: None,
+                state: Some(state),
+            });
+            call
+        });
+        Forsaken {
+            call,
+            workers: app.workers.clone(),
+            tasks: app.process.tasks.clone(),
         }
     }
 
@@ -207,6 +237,31 @@ impl Rounds {
         };
         let text = std::str::from_utf8(&renamed).map_err(|_| unreadable())?;
         Ok(Some(requests_for_modern(text)))
+    }
+}
+
+/// A call that waits for answers. Dropped before it is taken over, it is cancelled upstream: they
+/// will not come.
+struct Forsaken {
+    call: Option<Call>,
+    workers: Arc<dyn Execute>,
+    tasks: Tasks,
+}
+
+impl Forsaken {
+    fn taken_over(mut self) {
+        self.call = None;
+    }
+}
+
+impl Drop for Forsaken {
+    fn drop(&mut self) {
+        let Some(call) = self.call.take() else { return };
+        let workers = self.workers.clone();
+        self.tasks.disposable("give up a parked call", async move {
+            workers.execute(call, None).await;
+            Ok(())
+        });
     }
 }
 
