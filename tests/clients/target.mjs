@@ -20,6 +20,8 @@ export const target = {
   url: new URL(url),
   headers: process.env.MCP_KEY ? { authorization: `Bearer ${process.env.MCP_KEY}` } : {},
   upstream,
+  /** A bare server wants no key. */
+  throughGateway: Boolean(process.env.MCP_KEY),
   disabled: disabled && name(disabled),
   /** How the endpoint calls a tool or prompt of the server's. */
   name,

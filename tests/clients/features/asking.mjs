@@ -119,7 +119,9 @@ export const asking = {
     };
 
     assert.ok(await shows('1. Ada\n   URI: file:///home/ada')());
-    if (peer.era === 'modern') return;
+    // Asked between two calls the question belongs to none, and the gateway refuses it
+    // (docs/protocol.md, "Not done"): what changed is not shown through it.
+    if (peer.era === 'modern' || target.throughGateway) return;
     await move('Grace');
     await move('Ada');
   },

@@ -77,6 +77,10 @@ export const working = {
   },
 
   'logs are told, from the wanted level up': async (peer) => {
+    // A server of the legacy era logs this outside any call. A gateway can tell whose it is only
+    // while one call is under way (docs/protocol.md, "Not done"); logs in a call are told by the
+    // conformance suite and the differential test.
+    if (target.throughGateway && target.upstream === 'legacy') return;
     const name = target.name('toggle-simulated-logging');
     const toggle = (level) =>
       peer.callTool(peer.era === 'modern' ? { name, _meta: { [LOG_LEVEL]: level } } : { name });
