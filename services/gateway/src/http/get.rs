@@ -56,7 +56,7 @@ async fn stream(caller: &Caller, headers: &HeaderMap) -> Result<Tail, Box<Respon
     let attached = attached.map_err(|error| refuse(Answer::unavailable("null", &error)))?;
     let reader = attached.ok_or_else(unknown)?;
     let holds = match reader.standalone {
-        true => Holds::Standalone(listen(caller, &client, stream).map_err(too_many)?),
+        true => Holds::Standalone(listen(caller, &client, stream).await.map_err(too_many)?),
         false => Holds::Answer,
     };
     Ok(Tail::resume(caller.app.clone(), reader, after, holds))
@@ -87,7 +87,7 @@ async fn standalone(
         let answer = Answer::refused(status, "null", code, message, None);
         return Err(Box::new(whole(answer)));
     };
-    let listening = match listen(caller, client, stream) {
+    let listening = match listen(caller, client, stream).await {
         Ok(listening) => listening,
         Err(error) => {
             app.streams.close(stream).await.map_err(unavailable)?;
@@ -99,16 +99,23 @@ async fn standalone(
     Ok((reader, listening))
 }
 
-fn listen(caller: &Caller, client: &Client, stream: StreamId) -> Result<Listening, TooMany> {
+async fn listen(caller: &Caller, client: &Client, stream: StreamId) -> Result<Listening, TooMany> {
     let uris = client
         .legacy()
         .map(|client| client.record.subscriptions.clone());
     let filter = filter(uris.unwrap_or_default());
-    let place = caller.place(client);
-    caller
-        .app
-        .hub
-        .listen(place, filter, Sink::Stream(stream), Dress::Legacy)
+    let (place, app) = (caller.place(client), &caller.app);
+    let sink = Sink::Stream(stream);
+    let listening = app.hub.listen(place, filter, sink, Dress::Legacy)?;
+    // What was subscribed to since the record was read found nobody listening yet.
+    if let Some(client) = client.legacy()
+        && let Ok(Some(record)) = app.sessions.touch(client.session.id).await
+        && record.subscriptions != client.record.subscriptions
+    {
+        let uris = record.subscriptions.clone();
+        app.hub.session_subscribed(client.session.id, uris);
+    }
+    Ok(listening)
 }
 
 /// A legacy client hears of every list, and of what it subscribed to.
