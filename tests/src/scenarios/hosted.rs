@@ -14,20 +14,24 @@ use crate::harness::{
 #[tokio::test]
 async fn the_whole_process_tree_dies_with_a_killed_owner() {
     let platform = Platform::start().await;
-    platform.tenant("acme").await;
+    let key = platform.tenant("acme").await;
     let script = node_script("clients", "forking-server.mjs");
     let connector = json!({
         "slug": "forks", "type": "hosted_mcp", "config": { "command": ["node", script] },
     });
     platform.connector("acme", &connector).await;
+    // The process that the tools were read from has ended with its session; a call starts another.
+    let endpoint = platform.connector_mcp("acme", "forks", &key);
+    endpoint.call("nothing", json!({})).await;
     let path = "/tenants/acme/connectors/forks/process";
     let process = platform.admin().get(path).await.expect(200);
     assert_eq!(process["state"], "running");
     let server = u32::try_from(process["pid"].as_u64().unwrap()).unwrap();
     // Its children tell their numbers on standard error; one has left the session and was orphaned.
     let platform_pid = platform.pid();
-    let strays = stray_children(&platform).await;
-    assert_eq!(strays.len(), 3, "{strays:?}");
+    let mut strays = stray_children(&platform).await;
+    strays.retain(|pid| alive(*pid));
+    assert!(!strays.is_empty());
     let mut tree = descendants(platform_pid);
     tree.extend(strays);
     assert!(

@@ -185,6 +185,7 @@ async fn an_admin_sees_another_tenant_as_one_that_does_not_exist_on_every_admin_
     let rival = two
         .platform
         .api(&two.platform.key("rival", "tenant_admin").await);
+    let before = two.platform.mcp("acme", &two.acme).tools().await;
     let foreign = operations(&two.platform, "acme").await;
     let absent = operations(&two.platform, "nobody").await;
 
@@ -204,11 +205,8 @@ async fn an_admin_sees_another_tenant_as_one_that_does_not_exist_on_every_admin_
     assert!(compared >= 20, "only {compared} routes compared");
 
     let tools = two.platform.mcp("acme", &two.acme).tools().await;
-    assert_eq!(
-        tools.len(),
-        4,
-        "and all that was tried changed nothing: {tools:?}"
-    );
+    assert!(!tools.is_empty());
+    assert_eq!(tools, before, "and all that was tried changed nothing");
 }
 
 #[tokio::test]
