@@ -109,7 +109,7 @@ export const asking = {
     const name = target.name('get-roots-list');
     const shows = (root) => async () => texts(await peer.callTool({ name }))[0].includes(root);
     const move = async (root) => {
-      const roots = [{ uri: `file:///home/${root.toLowerCase()}`, name: root }];
+      const roots = [{ uri: `file:///people/${root.toLowerCase()}`, name: root }];
       peer.person.answers['roots/list'] = () => ({ roots });
       await peer.client.sendRootsListChanged();
       await eventually(
@@ -118,7 +118,7 @@ export const asking = {
       );
     };
 
-    assert.ok(await shows('1. Ada\n   URI: file:///home/ada')());
+    assert.ok(await shows('1. Ada\n   URI: file:///people/ada')());
     // Asked between two calls the question belongs to none, and the gateway refuses it
     // (docs/protocol.md, "Not done"): what changed is not shown through it.
     if (peer.era === 'modern' || target.throughGateway) return;

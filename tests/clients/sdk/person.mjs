@@ -21,7 +21,7 @@ export class Person {
   /** Answers, to be replaced by a test that wants others. */
   answers = {
     'elicitation/create': () => ({ action: 'decline' }),
-    'roots/list': () => ({ roots: [{ uri: 'file:///home/ada', name: 'Ada' }] }),
+    'roots/list': () => ({ roots: [{ uri: 'file:///people/ada', name: 'Ada' }] }),
     'sampling/createMessage': () => ({
       role: 'assistant',
       model: 'a model',
