@@ -7,31 +7,47 @@ use protox::Compiler;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// Every contract below `proto/`, as the paths that they import each other by.
-fn contracts(root: &Path) -> Result<Vec<PathBuf>> {
+const PACKAGES: [&str; 2] = ["turnbuckle/admin/v1", "turnbuckle/fabric/v1"];
+
+/// Messages that hold secrets.
+const SECRET: [&str; 4] = [
+    "turnbuckle.fabric.v1.Call",
+    "turnbuckle.fabric.v1.GetPlatformResponse",
+    "turnbuckle.fabric.v1.Key",
+    "turnbuckle.fabric.v1.LeaseResponse",
+];
+
+/// Every contract of `packages`, as the paths that they import each other by.
+fn contracts(root: &Path, packages: &[&str]) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    for entry in fs::read_dir(root.join("turnbuckle/admin/v1"))? {
-        files.push(entry?.path().strip_prefix(root)?.to_owned());
+    for package in packages {
+        for entry in fs::read_dir(root.join(package))? {
+            files.push(entry?.path().strip_prefix(root)?.to_owned());
+        }
     }
     files.sort();
     Ok(files)
 }
 
 fn generate(root: &Path, out: &Path) -> Result<()> {
-    let contracts = contracts(root)?;
     let mut compiler = Compiler::new([root])?;
     compiler
         .include_imports(true)
         .include_source_info(true)
-        .open_files(&contracts)?;
+        .open_files(contracts(root, &PACKAGES)?)?;
     tonic_prost_build::configure()
         .out_dir(out)
         .emit_rerun_if_changed(false)
+        // JSON parts are slices of what came in, not copies.
+        .bytes(".turnbuckle.fabric.v1")
+        // They hold secrets: what is printed of them is written by hand.
+        .skip_debug(SECRET)
         .compile_fds(compiler.file_descriptor_set())?;
 
-    // For reflection: names and types; comments would triple it.
+    // For reflection, of what is public: names and types; comments would triple it.
     let mut compiler = Compiler::new([root])?;
-    compiler.include_imports(true).open_files(&contracts)?;
+    let public = contracts(root, &PACKAGES[..1])?;
+    compiler.include_imports(true).open_files(public)?;
     fs::write(
         out.join("turnbuckle.admin.v1.bin"),
         compiler.encode_file_descriptor_set(),
@@ -47,7 +63,11 @@ fn the_generated_code_is_up_to_date() {
 
     generate(root, fresh.path()).unwrap();
 
-    for name in ["turnbuckle.admin.v1.rs", "turnbuckle.admin.v1.bin"] {
+    for name in [
+        "turnbuckle.admin.v1.rs",
+        "turnbuckle.admin.v1.bin",
+        "turnbuckle.fabric.v1.rs",
+    ] {
         let wanted = fs::read(fresh.path().join(name)).unwrap();
         let target = checked_in.join(name);
         if std::env::var_os("UPDATE").is_some() {

@@ -6,6 +6,9 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use crate::random;
+use crate::seal::{OpenError, open, seal};
+
 /// HMAC-SHA256 of the parts, one after the other.
 pub(crate) fn hmac_sha256(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
@@ -27,6 +30,29 @@ impl DerivedKey {
         Self(Zeroizing::new(block))
     }
 
+    /// A key that was derived elsewhere and sent here, or kept.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// A key that comes from no root key: for what one machine keeps for itself.
+    pub fn generate() -> Self {
+        Self(Zeroizing::new(*random::bytes::<32>()))
+    }
+
+    /// Seals what only this key is to open, and only with the same `aad`.
+    pub fn seal(&self, plain: &[u8], aad: &[u8]) -> Vec<u8> {
+        seal(&self.0, plain, aad)
+    }
+
+    /// What was sealed.
+    ///
+    /// # Errors
+    /// It was not sealed with this key and `aad`.
+    pub fn open(&self, sealed: &[u8], aad: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+        open(&self.0, sealed, aad)
+    }
+
     /// The key itself, for a primitive outside this crate.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -42,6 +68,17 @@ impl fmt::Debug for DerivedKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_key_sealed_opens_with_it_and_its_place_only() {
+        let key = DerivedKey::generate();
+        let sealed = key.seal(b"config", b"acme");
+        let again = DerivedKey::from_bytes(*key.as_bytes());
+
+        assert_eq!(*again.open(&sealed, b"acme").unwrap(), b"config");
+        assert!(again.open(&sealed, b"rival").is_err());
+        assert!(DerivedKey::generate().open(&sealed, b"acme").is_err());
+    }
 
     #[test]
     fn hmac_agrees_with_the_published_vector() {

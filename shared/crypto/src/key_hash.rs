@@ -16,6 +16,16 @@ impl KeyHasher {
         Self(root.derive("api-key-hash"))
     }
 
+    /// With a key that another process derived; see [`Self::into_key`].
+    pub const fn with_key(key: DerivedKey) -> Self {
+        Self(key)
+    }
+
+    /// What a process needs that checks API keys and has no root key.
+    pub fn into_key(self) -> DerivedKey {
+        self.0
+    }
+
     /// What is stored of a secret.
     pub fn hash(&self, secret: &str) -> [u8; 32] {
         hmac_sha256(self.0.as_bytes(), &[secret.as_bytes()])

@@ -17,6 +17,16 @@ impl TokenSealer {
         Self(root.derive(&format!("token/{purpose}")))
     }
 
+    /// With a key that another process derived; see [`Self::into_key`].
+    pub const fn with_key(key: DerivedKey) -> Self {
+        Self(key)
+    }
+
+    /// What a process needs that seals such tokens and has no root key.
+    pub fn into_key(self) -> DerivedKey {
+        self.0
+    }
+
     /// A base64url text: visible ASCII, fit for a header or a query. It opens only with the same
     /// `aad`, which is not part of it.
     pub fn seal(&self, plain: &[u8], aad: &[u8]) -> String {

@@ -32,7 +32,7 @@ pub struct TenantConfig {
     pub connectors: Vec<ConnectorConfig>,
 }
 
-/// A connector and its tools, ordered by name, enabled and disabled ones. A tool whose changed
+/// A connector and its tools in its upstream's own order, enabled and disabled ones. A tool whose changed
 /// definition is held back stands here as it was approved.
 #[derive(Clone, Debug)]
 pub struct ConnectorConfig {

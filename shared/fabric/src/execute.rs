@@ -11,6 +11,7 @@ use futures_util::future::BoxFuture;
 use mcp::ClientProfile;
 use secrecy::SecretString;
 use tokio::sync::mpsc;
+use uuid::Uuid;
 
 /// One call of one connector.
 #[derive(Clone, Debug)]
@@ -24,6 +25,9 @@ pub struct Call {
     /// What the client behind the call can do. What it did not declare an upstream may not ask.
     pub client: Arc<ClientProfile>,
     pub principal: Principal,
+    /// The session of the legacy client behind the call; none for clients without one. What a
+    /// server keeps or asks for one session is never shown to another.
+    pub session: Option<Uuid>,
     /// The caller's own provider token for this call (`X-User-OAuth-Token`, `auth/setUserToken`).
     /// It goes before the connector's credential, to native connectors only, and is kept nowhere.
     pub user_token: Option<Arc<SecretString>>,
@@ -32,6 +36,20 @@ pub struct Call {
     pub deadline: Duration,
     /// Names the call in the logs of every role.
     pub request_id: String,
+    /// Which worker is to run it, where there are several.
+    pub affinity: Affinity,
+}
+
+/// What calls go to one and the same worker for as long as that is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Affinity {
+    /// Any worker will do: nothing is kept for it between calls.
+    #[default]
+    None,
+    /// All calls of the connector: its server runs once in the cluster.
+    Connector,
+    /// All calls of the connector by one principal: its server may keep a session.
+    Principal,
 }
 
 /// What is asked of the upstream. JSON parts are raw: what nobody here needs to read is passed on
@@ -49,10 +67,17 @@ pub struct Request {
     /// The members of the client's `_meta` that may travel on, as a JSON object: trace context
     /// and extensions, no progress token and nothing that the edge owns.
     pub meta: Option<Bytes>,
+    /// `Mcp-Param-*` of a modern client's that repeat no argument known to the caller: full names
+    /// in lower case, and values in visible ASCII, few and short. A server of 2026-07-28 gets them
+    /// over HTTP; nobody else does.
+    pub param_headers: Vec<(Box<str>, Box<str>)>,
     /// Whether the client wants progress notifications.
     pub progress: bool,
     /// Answers to what the upstream asked in an earlier round of the same call.
     pub inputs: Option<Inputs>,
+    /// The client knows no tasks, and would not understand what it lacks: a call of a tool that
+    /// becomes a task is waited for.
+    pub to_its_end: bool,
 }
 
 impl Request {
@@ -64,8 +89,10 @@ impl Request {
             arguments: None,
             rest: Bytes::new(),
             meta: None,
+            param_headers: Vec::new(),
             progress: false,
             inputs: None,
+            to_its_end: false,
         }
     }
 }
@@ -92,10 +119,23 @@ pub enum Method {
     /// No method of the protocol: nobody will answer what the call that is parked under the state
     /// in [`Request::inputs`] asked, and it is to be cancelled. Answered with an empty result.
     GiveUp,
+    /// No method of the protocol: the client's answers to [`CallEvent::Asked`], in
+    /// [`Request::inputs`] with its state. Answered with an empty result.
+    Reply,
+    /// No method of the protocol: [`Call::session`] is over, and what is kept at the upstream for
+    /// it alone may go. Answered with an empty result.
+    EndSession,
     /// No method of the protocol: runs until it is dropped, and tells by its events what the
     /// upstream's lists and resources do. `name` is the URI of one resource to subscribe to;
     /// without one, the lists are watched. An outcome says that the watch is over.
+    ///
+    /// With [`Call::session`], and of a client that can be asked, a watch of the lists is of the
+    /// upstream session that this client session uses, begun by its first call, and ends with
+    /// that. It tells also what the server asks and says there outside any call.
     Watch,
+    /// No method of the protocol: as [`Self::Watch`], for one task of the caller. `name` is the
+    /// upstream's own id of it; each event is a [`CallEvent::Task`].
+    WatchTask,
 }
 
 impl Method {
@@ -114,7 +154,9 @@ impl Method {
             Self::CancelTask => "tasks/cancel",
             Self::RootsChanged => "notifications/roots/list_changed",
             Self::GiveUp => "notifications/cancelled",
-            Self::Watch => "subscriptions/listen",
+            Self::Reply => "(response)",
+            Self::EndSession => "(end of session)",
+            Self::Watch | Self::WatchTask => "subscriptions/listen",
         }
     }
 
@@ -151,8 +193,15 @@ pub enum CallEvent {
     Progress(Bytes),
     /// The params of a `notifications/message` at the client's level or graver.
     Log(Bytes),
-    /// The params of a `notifications/tasks/status` or `notifications/tasks`, as they came.
+    /// Of a watched task: its state in the words of the 2026-07-28 extension (`tasks/get`), under
+    /// the upstream's own id.
     Task(Bytes),
+    /// The params of a `notifications/elicitation/complete` of a page that this client session was
+    /// asked to open.
+    ElicitationComplete(Bytes),
+    /// Of a session's watch: the server asks something outside any call. The answers are handed
+    /// back by [`Method::Reply`].
+    Asked(InputRequired),
     /// Of a watch: it is established upstream.
     Watching,
     /// Of a watch: a list has changed.
@@ -187,7 +236,9 @@ pub enum Outcome {
 /// [`Request::inputs`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InputRequired {
-    /// By key, `{"method":…,"params":…}`: a JSON object. Only kinds that the client declared.
+    /// By key, `{"method":…,"params":…}`: a JSON object. Of a legacy server only kinds that the
+    /// client declared, since others were refused; a modern one may ask for what it likes, and the
+    /// caller refuses.
     /// Absent when the upstream only wants to be asked again.
     pub requests: Option<Bytes>,
     /// To be handed back; not for the client's eyes.
@@ -203,6 +254,21 @@ pub struct RpcError {
     pub message: String,
     /// Raw JSON.
     pub data: Option<Bytes>,
+    /// The whole object as an upstream wrote it: its escapes, and members besides these. None of
+    /// an error that is ours.
+    pub raw: Option<Bytes>,
+}
+
+impl RpcError {
+    /// An error of ours.
+    pub fn new(code: i64, message: impl Into<String>, data: Option<Bytes>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            data,
+            raw: None,
+        }
+    }
 }
 
 /// Why there is no answer.
@@ -234,12 +300,16 @@ pub enum FailureKind {
     TooLarge,
     /// The provider refused the credential, or there is none.
     Credential,
+    /// The call was to be taken up again, and what it would be taken up from is not there any
+    /// more: its worker or its server has ended, or it waited too long. Nobody knows what became
+    /// of it.
+    Forgotten,
     /// A fault of ours; details are in the log under the request id.
     Internal,
 }
 
 impl FailureKind {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Gone,
         Self::Busy,
         Self::Unreachable,
@@ -248,6 +318,7 @@ impl FailureKind {
         Self::Garbage,
         Self::TooLarge,
         Self::Credential,
+        Self::Forgotten,
         Self::Internal,
     ];
 
@@ -262,6 +333,7 @@ impl FailureKind {
             Self::Garbage => "garbage",
             Self::TooLarge => "too_large",
             Self::Credential => "credential",
+            Self::Forgotten => "forgotten",
             Self::Internal => "internal",
         }
     }

@@ -9,6 +9,7 @@
 mod config;
 mod execute;
 mod lease;
+mod nodes;
 mod workers;
 
 pub use config::{
@@ -16,9 +17,12 @@ pub use config::{
     TenantConfig,
 };
 pub use execute::{
-    Call, CallEvent, Effect, Events, Execute, Failure, FailureKind, InputRequired, Inputs, List,
-    Method, Outcome, Request, RpcError,
+    Affinity, Call, CallEvent, Effect, Events, Execute, Failure, FailureKind, InputRequired,
+    Inputs, List, Method, Outcome, Request, RpcError,
 };
 pub use futures_util::future::BoxFuture;
 pub use lease::{Lease, LeaseError, LeasedSecrets, Leases};
+pub use nodes::{
+    Change, Changes, Cluster, GatewayKeys, Node, NodeInfo, NodeReport, Role, WorkerAddress,
+};
 pub use workers::{Listing, ProcessState, ProcessStatus, StderrLine, UpstreamListener, Workers};

@@ -19,6 +19,8 @@ pub(crate) const UI_MAX_BYTES: usize = 512;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ClientCapabilities {
     pub roots: bool,
+    /// It tells when its roots have changed; revisions with a handshake know that.
+    pub roots_list_changed: bool,
     pub sampling: bool,
     /// Sampling with tools (2025-11-25).
     pub sampling_tools: bool,
@@ -39,6 +41,28 @@ pub struct ClientProfile {
     pub capabilities: ClientCapabilities,
     /// The least grave log messages that the client wants; none without it.
     pub log_level: Option<LogLevel>,
+    /// Whether that level is a default of ours: a legacy client that has set none is sent what
+    /// its server chooses, where it has a session of its own there (2025-11-25, "Setting Log
+    /// Level").
+    pub log_default: bool,
+}
+
+impl ClientProfile {
+    /// The least grave messages to hand on of a legacy server: all those of a session that is
+    /// the client's own, unless the client said otherwise.
+    pub const fn log_of_session(&self) -> Option<LogLevel> {
+        if self.leaves_level() {
+            Some(LogLevel::Debug)
+        } else {
+            self.log_level
+        }
+    }
+
+    /// Whether its legacy server is to be told no level, since it has a session of its own there
+    /// and said none.
+    pub const fn leaves_level(&self) -> bool {
+        self.log_default && self.capabilities.can_be_asked()
+    }
 }
 
 #[derive(Deserialize)]
@@ -51,6 +75,12 @@ struct Wire<'a> {
     elicitation: Option<Value>,
     #[serde(default)]
     extensions: Option<serde_json::Map<String, Value>>,
+}
+
+#[derive(Deserialize)]
+struct Roots {
+    #[serde(default, rename = "listChanged")]
+    list_changed: bool,
 }
 
 impl ClientCapabilities {
@@ -77,10 +107,15 @@ impl ClientCapabilities {
         let url = has(&wire.elicitation, "url");
         // `{}` is what 2025-06-18 knows: forms (2025-11-25, "Elicitation, Capabilities").
         let form = wire.elicitation.is_some() && (has(&wire.elicitation, "form") || !url);
+        let roots = wire.roots.filter(|raw| raw.get().starts_with('{'));
+        let list_changed = roots.is_some_and(|raw| {
+            serde_json::from_str::<Roots>(raw.get()).is_ok_and(|roots| roots.list_changed)
+        });
         let extension = |name: &str| wire.extensions.as_ref().and_then(|all| all.get(name));
         let ui = extension(UI_EXTENSION).filter(|value| value.is_object());
         Ok(Self {
-            roots: wire.roots.is_some_and(|raw| raw.get().starts_with('{')),
+            roots: roots.is_some(),
+            roots_list_changed: list_changed,
             sampling: wire.sampling.is_some(),
             sampling_tools: has(&wire.sampling, "tools"),
             sampling_context: has(&wire.sampling, "context"),
@@ -104,7 +139,11 @@ impl ClientCapabilities {
         let mut all = serde_json::Map::new();
         let object = || Value::Object(serde_json::Map::new());
         if self.roots {
-            all.insert("roots".to_owned(), object());
+            let mut roots = serde_json::Map::new();
+            if self.roots_list_changed && !version.is_modern() {
+                roots.insert("listChanged".to_owned(), true.into());
+            }
+            all.insert("roots".to_owned(), Value::Object(roots));
         }
         if self.sampling {
             let mut sampling = serde_json::Map::new();
@@ -176,11 +215,16 @@ mod tests {
         );
         assert_eq!(
             told(ProtocolVersion::V2025_06_18),
-            r#"{"roots":{},"sampling":{},"elicitation":{},"extensions":{"io.modelcontextprotocol/ui":{"mimeTypes":["a"]}}}"#
+            r#"{"roots":{"listChanged":true},"sampling":{},"elicitation":{},"extensions":{"io.modelcontextprotocol/ui":{"mimeTypes":["a"]}}}"#
         );
         assert_eq!(
             ClientCapabilities::default().to_json(ProtocolVersion::LATEST),
             "{}"
+        );
+        let quiet = parse(r#"{"roots":{"listChanged":false}}"#);
+        assert_eq!(
+            quiet.to_json(ProtocolVersion::LATEST_LEGACY),
+            r#"{"roots":{}}"#
         );
     }
 

@@ -1,0 +1,20 @@
+//! The line between nodes and control-planes: configuration one way, how the node does the other.
+//!
+//! ```text
+//! gateway, worker ── Line ──Watch──▶ ConfigServer ── fabric::Cluster ──▶ control-plane
+//!                     │
+//!                     └▶ Follower: GatewayConfig (fetches what changed, keeps it on disk), or a worker's
+//! ```
+
+mod convert;
+mod disk;
+mod gateway;
+mod line;
+mod peers;
+mod server;
+
+pub use disk::LastGood;
+pub use gateway::{GatewayConfig, GatewayConfigLimits};
+pub use line::{Follower, Line, LineConfig};
+pub use peers::ControlPlanes;
+pub use server::ConfigServer;
