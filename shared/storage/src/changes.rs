@@ -1,9 +1,12 @@
 //! Every change of configuration takes a number and leaves a row that nodes can follow.
 
 use domain::TenantId;
+use fabric::{Change, Subject};
+use uuid::Uuid;
 
-use crate::StorageError;
-use crate::tx::{Tx, execute, fetch_one};
+use crate::row::corrupt;
+use crate::tx::{Scope, Tx, execute, fetch_all, fetch_one};
+use crate::{Storage, StorageError};
 
 /// What happened; for people who read the table, and for nodes that need not reload everything.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +54,66 @@ const RECORD_CHANGE: &str = "
     INSERT INTO config_changes (revision, tenant_id, tenant_slug, kind)
     VALUES ($1, $2, COALESCE($3, (SELECT slug FROM tenants WHERE id = $2)), $4)";
 const TRIM_CHANGES: &str = "DELETE FROM config_changes WHERE revision <= $1";
+const FIND_OLDEST: &str = "SELECT MIN(revision) FROM config_changes";
+const LIST_CHANGES: &str = "
+    SELECT revision, tenant_id, tenant_slug FROM config_changes
+    WHERE revision > $1
+    ORDER BY revision
+    LIMIT $2";
+
+/// What happened since a revision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Changes {
+    /// In the order of their commits, without gaps, as many as were asked for.
+    Since {
+        changes: Vec<Change>,
+        /// The number of the last change there is.
+        last: i64,
+    },
+    /// It cannot be told any more, or the revision is none of this database, as after the return
+    /// to a backup: all that is known must be read anew.
+    Unknown { last: i64 },
+}
+
+impl Storage {
+    /// The number of the last change. One small read, for those who ask again and again.
+    pub async fn last_revision(&self) -> Result<i64, StorageError> {
+        last(&mut self.read().await?).await
+    }
+
+    /// The changes after `revision`, at most `limit` of them.
+    pub async fn changes_since(&self, revision: i64, limit: u32) -> Result<Changes, StorageError> {
+        let mut tx = self.read().await?;
+        let last = last(&mut tx).await?;
+        if revision == last {
+            let changes = Vec::new();
+            return Ok(Changes::Since { changes, last });
+        }
+        let (oldest,): (Option<i64>,) = fetch_one!(&mut tx, sqlx::query_as(FIND_OLDEST))?;
+        let floor = oldest.map_or(last, |oldest| oldest - 1);
+        if !(floor..last).contains(&revision) {
+            return Ok(Changes::Unknown { last });
+        }
+        let rows: Vec<(i64, Option<Uuid>, Option<String>)> = fetch_all!(
+            &mut tx,
+            sqlx::query_as(LIST_CHANGES)
+                .bind(revision)
+                .bind(i64::from(limit))
+        )?;
+        let changes = rows.into_iter().map(change).collect::<Result<_, _>>()?;
+        Ok(Changes::Since { changes, last })
+    }
+}
+
+fn change(row: (i64, Option<Uuid>, Option<String>)) -> Result<Change, StorageError> {
+    let (revision, tenant, slug) = row;
+    let subject = match (tenant, slug) {
+        (None, _) => Subject::Platform,
+        (Some(_), Some(slug)) => Subject::Tenant(slug),
+        (Some(tenant), None) => return Err(corrupt("change", &format!("of {tenant}"))),
+    };
+    Ok(Change { revision, subject })
+}
 
 /// Numbers a change of the platform (`None`) or of a tenant, which must still be there.
 ///
@@ -80,6 +143,8 @@ async fn record_with_slug(
     slug: Option<&str>,
     kind: Kind,
 ) -> Result<i64, StorageError> {
+    // The log is the platform's, of whomever it tells.
+    tx.enter(Scope::Platform).await?;
     let (revision,): (i64,) = fetch_one!(&mut *tx, sqlx::query_as(NEXT_REVISION))?;
     execute!(
         &mut *tx,

@@ -181,7 +181,7 @@ impl TenantStorage<'_> {
     }
 
     pub async fn find_connector(&self, slug: &str) -> Result<Option<Connector>, StorageError> {
-        let mut tx = self.storage.read().await?;
+        let mut tx = self.read().await?;
         let row: Option<Row> = fetch_optional!(
             &mut tx,
             sqlx::query_as(FIND_CONNECTOR)
@@ -195,7 +195,7 @@ impl TenantStorage<'_> {
         &self,
         id: ConnectorId,
     ) -> Result<Option<Connector>, StorageError> {
-        let mut tx = self.storage.read().await?;
+        let mut tx = self.read().await?;
         let row: Option<Row> = fetch_optional!(
             &mut tx,
             sqlx::query_as(FIND_CONNECTOR_BY_ID)
@@ -211,7 +211,7 @@ impl TenantStorage<'_> {
         after: Option<ConnectorId>,
         limit: u32,
     ) -> Result<Vec<Connector>, StorageError> {
-        let mut tx = self.storage.read().await?;
+        let mut tx = self.read().await?;
         let after = after.map_or(Uuid::nil(), |id| id.as_uuid());
         let rows: Vec<Row> = fetch_all!(
             &mut tx,
@@ -297,7 +297,7 @@ impl TenantStorage<'_> {
 
     /// A connector's secrets in clear; `None` when there is no such connector.
     pub async fn secrets(&self, id: ConnectorId) -> Result<Option<ConnectorSecrets>, StorageError> {
-        let mut tx = self.storage.read().await?;
+        let mut tx = self.read().await?;
         let row: Option<(i64, Vec<u8>)> = fetch_optional!(
             &mut tx,
             sqlx::query_as(FIND_SECRETS)

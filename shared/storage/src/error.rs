@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crypto::OpenError;
 
-/// Why an operation on storage failed. Nothing of it was done then.
+/// Why an operation on storage failed. Nothing of it was done then, but for `InDoubt`.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     /// A rule between rows forbids it.
@@ -31,9 +31,18 @@ pub enum StorageError {
     /// The data breaks a rule that this crate keeps, or is not ours.
     #[error("the database cannot be used: {0}")]
     Corrupt(String),
-    /// The database cannot be reached or written now.
+    /// The database cannot be reached, or does not get to it now.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
+    /// The database answers, and takes no changes now: a stand-by, or set so by its operator.
+    #[error("the database is read-only: {0}")]
+    ReadOnly(String),
+    /// The database went away while it committed: the change may have happened or not, as a whole.
+    #[error("the database went away before it said whether the change is made: {0}")]
+    InDoubt(String),
+    /// The database does not let our role do what it must.
+    #[error("the database denies it: {0}")]
+    Denied(String),
     /// Sealed data does not open: its row was altered or moved.
     #[error("{0}")]
     Crypto(#[from] OpenError),
@@ -90,6 +99,12 @@ const CONSTRAINTS: &[(&str, &str, Constraint)] = &[
 const NOT_A_DATABASE: &str = "26";
 /// `SQLITE_CORRUPT`.
 const DAMAGED: &str = "11";
+/// `SQLITE_READONLY`.
+const READ_ONLY_SQLITE: &str = "8";
+/// `read_only_sql_transaction`.
+const READ_ONLY_POSTGRES: &str = "25006";
+/// `insufficient_privilege`; breaking row-level security is one too.
+const DENIED: &str = "42501";
 
 impl From<sqlx::Error> for StorageError {
     fn from(error: sqlx::Error) -> Self {
@@ -97,6 +112,10 @@ impl From<sqlx::Error> for StorageError {
             sqlx::Error::Database(database) => from_database(database.as_ref()),
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
                 Self::Corrupt(error.to_string())
+            }
+            sqlx::Error::PoolTimedOut => {
+                let why = "it does not answer, or all connections to it are busy";
+                Self::Unavailable(why.to_owned())
             }
             _ => Self::Unavailable(error.to_string()),
         }
@@ -119,8 +138,11 @@ fn from_database(error: &dyn sqlx::error::DatabaseError) -> StorageError {
             None => StorageError::Corrupt(error.message().to_owned()),
         };
     }
-    if let Some(NOT_A_DATABASE | DAMAGED) = error.code().as_deref() {
-        return StorageError::Corrupt(error.message().to_owned());
+    let message = error.message().to_owned();
+    match error.code().as_deref() {
+        Some(NOT_A_DATABASE | DAMAGED) => StorageError::Corrupt(message),
+        Some(READ_ONLY_SQLITE | READ_ONLY_POSTGRES) => StorageError::ReadOnly(message),
+        Some(DENIED) => StorageError::Denied(message),
+        _ => StorageError::Unavailable(message),
     }
-    StorageError::Unavailable(error.message().to_owned())
 }

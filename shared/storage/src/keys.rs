@@ -236,7 +236,7 @@ impl TenantStorage<'_> {
     }
 
     pub async fn find_key(&self, id: KeyId) -> Result<Option<StoredKey>, StorageError> {
-        let mut tx = self.storage.read().await?;
+        let mut tx = self.read().await?;
         let row: Option<Row> = fetch_optional!(
             &mut tx,
             sqlx::query_as(FIND_TENANT_KEY)
@@ -252,7 +252,7 @@ impl TenantStorage<'_> {
         after: Option<KeyId>,
         limit: u32,
     ) -> Result<Vec<ApiKey>, StorageError> {
-        let mut tx = self.storage.read().await?;
+        let mut tx = self.read().await?;
         let after = after.map_or(Uuid::nil(), |id| id.as_uuid());
         let rows: Vec<Row> = fetch_all!(
             &mut tx,

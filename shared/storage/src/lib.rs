@@ -3,7 +3,8 @@
 //!
 //! A tenant's rows are reached only through [`Storage::tenant`], and every statement behind it
 //! names that tenant. A change and its row in `config_changes` commit together; what was
-//! acknowledged survives a kill at any moment. Secrets leave this crate only unsealed by its own
+//! acknowledged survives a kill at any moment. On Postgres the rows of other tenants are out of
+//! sight besides, whatever a statement asks for (docs/decisions/0011). Secrets leave this crate only unsealed by its own
 //! functions and enter the database only sealed.
 
 mod approvals;
@@ -11,8 +12,10 @@ mod changes;
 mod connectors;
 mod error;
 mod keys;
+mod leases;
 mod lock;
 mod migrate;
+mod nodes;
 mod open;
 mod readings;
 mod remembered;
@@ -24,8 +27,13 @@ mod tenants;
 pub mod testing;
 mod tools;
 mod tx;
+#[cfg(all(test, feature = "testing"))]
+mod wall;
 
+pub use changes::Changes;
 pub use error::{Constraint, StorageError};
+pub use leases::Leadership;
+pub use nodes::{KnownNode, Node};
 pub use open::{Storage, StorageConfig, TenantStorage};
 pub use readings::Replaced;
 pub use remembered::{REMEMBERED_FOR, Remembered};

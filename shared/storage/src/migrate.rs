@@ -16,16 +16,25 @@ use crate::tx::{Pool, Tx, execute, fetch_all, fetch_one, fetch_optional};
 struct Migration {
     version: i64,
     file: &'static str,
+    /// The newest migration that code must know at least to run on the schema after this one.
+    /// 0 for one that only adds: what ran before runs on.
+    needs: i64,
     sqlite: &'static str,
     postgres: &'static str,
 }
 
-/// Names a file that both folders of `migrations/` have.
+/// Names a file that both folders of `migrations/` have. One that takes away or changes what older
+/// code relies on says what it needs: a release that contracts comes after one that has stopped
+/// to rely on it.
 macro_rules! migration {
     ($version:literal, $file:literal) => {
+        migration!($version, $file, needs 0)
+    };
+    ($version:literal, $file:literal, needs $needs:literal) => {
         Migration {
             version: $version,
             file: $file,
+            needs: $needs,
             sqlite: include_str!(concat!("../../../migrations/sqlite/", $file)),
             postgres: include_str!(concat!("../../../migrations/postgres/", $file)),
         }
@@ -35,6 +44,9 @@ macro_rules! migration {
 const MIGRATIONS: &[Migration] = &[
     migration!(1, "0001_foundation.sql"),
     migration!(2, "0002_tool_identity.sql"),
+    // Code that does not say for whom it works sees no rows in Postgres from here on.
+    migration!(3, "0003_cluster.sql", needs 3),
+    migration!(4, "0004_tool_order.sql"),
 ];
 
 /// Any number will do, as long as nobody else takes the same ("turnbuck" in ASCII).
@@ -54,6 +66,8 @@ const CREATE_MIGRATIONS: &str = "
     )";
 const LIST_MIGRATIONS: &str = "SELECT version, checksum FROM migrations";
 const RECORD_MIGRATION: &str = "INSERT INTO migrations (version, checksum) VALUES ($1, $2)";
+const RECORD_NEEDS: &str = "UPDATE migrations SET needs = $2 WHERE version = $1";
+const FIND_NEEDS: &str = "SELECT MAX(needs) FROM migrations";
 
 const FIND_ROOT_KEY: &str = "SELECT value FROM meta WHERE name = 'root_key_id'";
 const RECORD_ROOT_KEY: &str = "INSERT INTO meta (name, value) VALUES ('root_key_id', $1)";
@@ -91,9 +105,11 @@ pub(crate) async fn inspect(tx: &mut Tx, root: &RootKey) -> Result<Found, Storag
 
 /// Applies what is missing. Processes that start together on Postgres wait for each other here.
 pub(crate) async fn migrate(pool: &Pool, root: &RootKey) -> Result<(), StorageError> {
-    let mut tx = pool.write().await?;
-    if let Tx::Postgres(_) = tx {
-        execute!(&mut tx, sqlx::query(LOCK_POSTGRES))?;
+    let mut tx = pool.migrate().await?;
+    if let Tx::Postgres(tx) = &mut tx {
+        // Whoever has it may take long.
+        let lock = sqlx::query(LOCK_POSTGRES).persistent(false);
+        lock.execute(&mut **tx).await?;
     }
     let found = inspect(&mut tx, root).await?;
     if found == Found::Nothing {
@@ -113,6 +129,7 @@ async fn apply_missing(tx: &mut Tx) -> Result<(), StorageError> {
     for Migration {
         version,
         file,
+        needs,
         sqlite,
         postgres,
     } in MIGRATIONS
@@ -139,12 +156,31 @@ async fn apply_missing(tx: &mut Tx) -> Result<(), StorageError> {
             &mut *tx,
             sqlx::query(RECORD_MIGRATION).bind(*version).bind(checksum)
         )?;
+        if *needs > 0 {
+            execute!(
+                &mut *tx,
+                sqlx::query(RECORD_NEEDS).bind(*version).bind(*needs)
+            )?;
+        }
     }
-    if let Some(newest) = applied.keys().max() {
+    match applied.into_keys().max() {
+        Some(newest) => check_newer(tx, newest).await,
+        None => Ok(()),
+    }
+}
+
+/// Whether this code runs on a schema that a newer version has brought further.
+async fn check_newer(tx: &mut Tx, newest: i64) -> Result<(), StorageError> {
+    let (needs,): (i64,) = fetch_one!(tx, sqlx::query_as(FIND_NEEDS))?;
+    let known = MIGRATIONS.last().map_or(0, |migration| migration.version);
+    if needs > known {
         let why =
             format!("a newer version of Turnbuckle has migrated it (to {newest}): run that one");
         return Err(StorageError::Corrupt(why));
     }
+    tracing::info!(
+        "the database was migrated by a newer version (to {newest}), and this one still runs on it"
+    );
     Ok(())
 }
 

@@ -11,15 +11,15 @@ use std::time::Duration;
 use crypto::RootKey;
 use domain::TenantId;
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Connection, Row};
 use tokio::time::timeout;
 
 use crate::StorageError;
 use crate::lock::DataLock;
 use crate::migrate::{inspect, migrate};
-use crate::tx::{Pool, Tx, fetch_one};
+use crate::tx::{Pool, Scope, Tx, answered, fetch_one};
 
 /// Which database.
 #[derive(Clone, Debug)]
@@ -27,7 +27,9 @@ pub enum StorageConfig {
     /// A file in a folder that exists and can be written; `-wal`, `-shm` and `.lock` files come
     /// beside it.
     Sqlite { path: PathBuf },
-    /// `postgres://user:password@host:port/database?sslmode=…`, version 15 or later.
+    /// `postgres://user:password@host:port/database?sslmode=verify-full&sslrootcert=FILE`, version
+    /// 15 or later, itself or through a pooler, by transactions too. The role should own the
+    /// database and be no superuser: those see past row-level security.
     Postgres { url: SecretString },
 }
 
@@ -35,8 +37,17 @@ pub enum StorageConfig {
 const SQLITE_READERS: u32 = 4;
 /// Transactions that run at once on Postgres.
 const POSTGRES_CONNECTIONS: u32 = 16;
-/// How long an operation waits for its turn before it fails as `Unavailable`.
+/// How long an operation waits for its turn on SQLite before it fails as `Unavailable`.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long an operation waits for a connection to Postgres before it fails as `Unavailable`. A
+/// restart of Postgres takes less.
+const CONNECTING: Duration = Duration::from_secs(5);
+/// How long a connection that is given back may take to show that it is still one.
+const RELEASING: Duration = Duration::from_secs(3);
+
+/// Whether row-level security does not hold for our role.
+const IS_UNBOUND: &str =
+    "SELECT rolsuper OR rolbypassrls FROM pg_catalog.pg_roles WHERE rolname = current_user";
 
 /// The database. Cheap to clone; all clones are the same.
 #[derive(Clone)]
@@ -106,17 +117,22 @@ impl Storage {
                 reader.close().await;
                 writer.close().await;
             }
-            Pool::Postgres(pool) => pool.close().await,
+            Pool::Postgres(pool) => {
+                // Connections that are cut off cannot be closed in good manners.
+                let _ = timeout(PATIENCE, pool.close()).await;
+            }
         }
         self.0.lock.lock().expect("no panic while held").take();
     }
 
+    /// Reads with the eyes of the platform. What belongs to a tenant is read by [`TenantStorage`].
     pub(crate) async fn read(&self) -> Result<Tx, StorageError> {
-        self.0.pool.read().await
+        self.0.pool.read(Scope::Platform).await
     }
 
+    /// Starts a change that is the platform's. Those of a tenant begin in [`TenantStorage`].
     pub(crate) async fn write(&self) -> Result<Tx, StorageError> {
-        self.0.pool.write().await
+        self.0.pool.write(Scope::Platform).await
     }
 
     pub(crate) fn pool(&self) -> &Pool {
@@ -191,14 +207,28 @@ async fn open_postgres(url: &SecretString) -> Result<Pool, StorageError> {
         // We store no floats, and poolers refuse parameters that they do not know.
         .extra_float_digits(None);
     // The pool would try again and again, and in the end only say that time is up.
-    let attempt = timeout(PATIENCE, PgConnection::connect_with(&options)).await;
-    attempt
-        .map_err(|_| StorageError::Unavailable("it does not answer".to_owned()))??
-        .close()
-        .await?;
+    let mut first = answered(PgConnection::connect_with(&options)).await?;
+    // Not a prepared statement: without a transaction a pooler would part its two halves.
+    let row = answered(sqlx::raw_sql(IS_UNBOUND).fetch_one(&mut first)).await?;
+    if row.try_get(0)? {
+        tracing::warn!(
+            "the database role of Turnbuckle is a superuser or bypasses row-level security: \
+             the second wall between tenants is open; give it a plain role that owns its database"
+        );
+    }
+    let _ = timeout(RELEASING, first.close()).await;
     let pool = PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)
-        .acquire_timeout(PATIENCE)
+        .acquire_timeout(CONNECTING)
+        // The pool itself would wait without end for one that is cut off, and keep its place taken.
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                match timeout(RELEASING, connection.ping()).await {
+                    Ok(answer) => answer.map(|()| true),
+                    Err(_) => Err(sqlx::Error::PoolTimedOut),
+                }
+            })
+        })
         .connect_lazy_with(options);
     Ok(Pool::Postgres(pool))
 }

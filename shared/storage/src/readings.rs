@@ -15,22 +15,28 @@ use crate::tools::Row;
 use crate::tx::{Tx, execute, fetch_all, fetch_optional};
 use crate::{StorageError, TenantStorage};
 
-const FIND_ON_CHANGE: &str = "SELECT on_change FROM connectors WHERE tenant_id = $1 AND id = $2";
+const FIND_KNOWN: &str =
+    "SELECT on_change, server_info FROM connectors WHERE tenant_id = $1 AND id = $2";
 /// Gone ones too.
 const LIST_REMEMBERED: &str = "
-    SELECT name, definition, hash, pending, held, enabled, gone_at
+    SELECT name, definition, hash, pending, held, enabled, gone_at, position
     FROM tools
     WHERE tenant_id = $1 AND connector_id = $2";
 /// A tool that is known, gone or not, keeps whether it is enabled.
 const SAVE_TOOL: &str = "
-    INSERT INTO tools (tenant_id, connector_id, name, definition, hash, pending, held, enabled)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, TRUE)
+    INSERT INTO tools
+        (tenant_id, connector_id, name, definition, hash, pending, held, position, enabled)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, TRUE)
     ON CONFLICT (tenant_id, connector_id, name) DO UPDATE SET
         definition = excluded.definition,
         hash = excluded.hash,
         pending = excluded.pending,
         held = excluded.held,
+        position = excluded.position,
         gone_at = NULL";
+const MOVE_TOOL: &str = "
+    UPDATE tools SET position = $4
+    WHERE tenant_id = $1 AND connector_id = $2 AND name = $3";
 const TOOL_IS_GONE: &str = "
     UPDATE tools SET gone_at = $4, pending = NULL, held = FALSE
     WHERE tenant_id = $1 AND connector_id = $2 AND name = $3";
@@ -55,8 +61,8 @@ const NOTE_CHANGED: &str =
 /// What a reading did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Replaced {
-    /// The number of the change.
-    pub revision: i64,
+    /// The number of the change; none when nothing is served otherwise than before.
+    pub revision: Option<i64>,
     /// Tools that are served with a definition nobody has approved, newly so, by name.
     pub changed: Vec<String>,
     /// Tools that are held back, newly so, by name.
@@ -69,6 +75,14 @@ struct Remembered {
     #[sqlx(flatten)]
     tool: Row,
     gone_at: Option<i64>,
+    position: i64,
+}
+
+/// What a connector was before a reading.
+struct Known {
+    on_change: OnChange,
+    /// What its upstream said of itself, as stored.
+    server: Option<String>,
 }
 
 impl TenantStorage<'_> {
@@ -77,7 +91,10 @@ impl TenantStorage<'_> {
     /// A tool that is new is approved as it is. One that is known keeps whether it is enabled, and
     /// one whose definition is not the approved one becomes what the connector's `on_change` says.
     /// Those that are gone are listed no more, but what was approved of them is remembered, should
-    /// they come back. Of two with one name the first counts.
+    /// they come back. Of two with one name the first counts. Where each stands in the list is
+    /// remembered too, and is no part of what is approved.
+    ///
+    /// A reading that finds what is known is noted with its time, and is no change.
     ///
     /// # Errors
     /// `NotFound` without such a connector; `Conflict` with `LimitReached` for more tools than a
@@ -90,16 +107,19 @@ impl TenantStorage<'_> {
         at: OffsetDateTime,
     ) -> Result<Replaced, StorageError> {
         let mut wanted = BTreeMap::new();
-        for definition in definitions {
-            wanted.entry(definition.name.as_str()).or_insert(definition);
+        for (position, definition) in (0_i64..).zip(definitions) {
+            let name = definition.name.as_str();
+            wanted.entry(name).or_insert((position, definition));
         }
         if wanted.len() > TOOLS_PER_CONNECTOR {
             return Err(StorageError::Conflict(Constraint::LimitReached));
         }
         let mut tx = self.write().await?;
         self.hold_connector(&mut tx, connector).await?;
-        let mut replaced = self
-            .write_differences(&mut tx, connector, &wanted, at)
+        let known = self.known(&mut tx, connector).await?;
+        let server = server.map(to_json);
+        let (mut replaced, differs) = self
+            .write_differences(&mut tx, connector, &wanted, known.on_change, at)
             .await?;
         execute!(
             &mut tx,
@@ -108,24 +128,27 @@ impl TenantStorage<'_> {
                 .bind(connector.as_uuid())
                 .bind(micros(at))
                 .bind(i64::try_from(wanted.len()).unwrap_or(i64::MAX))
-                .bind(server.map(to_json))
+                .bind(server.as_deref())
         )?;
-        self.note_changed(&mut tx, connector).await?;
-        replaced.revision =
-            changes::record(&mut tx, Some(self.tenant), Kind::ToolsReplaced).await?;
+        if differs || known.server != server {
+            self.note_changed(&mut tx, connector).await?;
+            let revision = changes::record(&mut tx, Some(self.tenant), Kind::ToolsReplaced).await?;
+            replaced.revision = Some(revision);
+        }
         tx.commit().await?;
         Ok(replaced)
     }
 
-    /// Writes only what differs: most readings find what is known already.
+    /// Writes only what differs, and says whether anything does: most readings find what is known
+    /// already.
     async fn write_differences(
         &self,
         tx: &mut Tx,
         connector: ConnectorId,
-        wanted: &BTreeMap<&str, &ToolDefinition>,
+        wanted: &BTreeMap<&str, (i64, &ToolDefinition)>,
+        on_change: OnChange,
         at: OffsetDateTime,
-    ) -> Result<Replaced, StorageError> {
-        let on_change = self.on_change(tx, connector).await?;
+    ) -> Result<(Replaced, bool), StorageError> {
         let rows: Vec<Remembered> = fetch_all!(
             &mut *tx,
             sqlx::query_as(LIST_REMEMBERED)
@@ -137,14 +160,24 @@ impl TenantStorage<'_> {
             .map(|row| (row.tool.name.clone(), row))
             .collect();
 
-        let mut replaced = Replaced::default();
-        for (name, definition) in wanted {
+        let (mut replaced, mut differs) = (Replaced::default(), false);
+        for (name, (position, definition)) in wanted {
             let before = known.remove(*name);
             if before.as_ref().is_some_and(|row| row.is(definition)) {
+                if before.is_some_and(|row| row.position != *position) {
+                    self.move_tool(tx, connector, name, *position).await?;
+                    differs = true;
+                }
                 continue;
             }
-            let before = before.map(|row| row.tool.try_into()).transpose()?;
+            let stands = before.as_ref().is_some_and(|row| row.stands_at(*position));
+            let before: Option<KnownTool> = before.map(|row| row.tool.try_into()).transpose()?;
             let after = judged(before.as_ref(), definition, on_change);
+            // One that waits for approval as it did is no news.
+            if stands && before.as_ref() == Some(&after) {
+                continue;
+            }
+            differs = true;
             if let Some(pending) = &after.pending
                 && before.and_then(|tool| tool.pending).as_ref() != Some(pending)
             {
@@ -155,10 +188,11 @@ impl TenantStorage<'_> {
                 };
                 told.push((*name).to_owned());
             }
-            self.save_tool(tx, connector, &after).await?;
+            self.save_tool(tx, connector, &after, *position).await?;
         }
         let gone = known.into_values().filter(|row| row.gone_at.is_none());
         for row in gone {
+            differs = true;
             execute!(
                 &mut *tx,
                 sqlx::query(TOOL_IS_GONE)
@@ -175,21 +209,39 @@ impl TenantStorage<'_> {
                 .bind(connector.as_uuid())
                 .bind(i64::try_from(GONE_TOOLS_PER_CONNECTOR).unwrap_or(i64::MAX))
         )?;
-        Ok(replaced)
+        Ok((replaced, differs))
     }
 
-    async fn on_change(
-        &self,
-        tx: &mut Tx,
-        connector: ConnectorId,
-    ) -> Result<OnChange, StorageError> {
-        let row: Option<(String,)> = fetch_optional!(
+    async fn known(&self, tx: &mut Tx, connector: ConnectorId) -> Result<Known, StorageError> {
+        let row: Option<(String, Option<String>)> = fetch_optional!(
             tx,
-            sqlx::query_as(FIND_ON_CHANGE)
+            sqlx::query_as(FIND_KNOWN)
                 .bind(self.tenant.as_uuid())
                 .bind(connector.as_uuid())
         )?;
-        word("rule for changes", &row.ok_or(StorageError::NotFound)?.0)
+        let (on_change, server) = row.ok_or(StorageError::NotFound)?;
+        Ok(Known {
+            on_change: word("rule for changes", &on_change)?,
+            server,
+        })
+    }
+
+    async fn move_tool(
+        &self,
+        tx: &mut Tx,
+        connector: ConnectorId,
+        name: &str,
+        position: i64,
+    ) -> Result<(), StorageError> {
+        execute!(
+            tx,
+            sqlx::query(MOVE_TOOL)
+                .bind(self.tenant.as_uuid())
+                .bind(connector.as_uuid())
+                .bind(name)
+                .bind(position)
+        )?;
+        Ok(())
     }
 
     async fn save_tool(
@@ -197,6 +249,7 @@ impl TenantStorage<'_> {
         tx: &mut Tx,
         connector: ConnectorId,
         tool: &KnownTool,
+        position: i64,
     ) -> Result<(), StorageError> {
         let pending = tool.pending.as_ref();
         execute!(
@@ -209,6 +262,7 @@ impl TenantStorage<'_> {
                 .bind(tool.hash.as_bytes().as_slice())
                 .bind(pending.map(|pending| pending.definition.json.get()))
                 .bind(pending.is_some_and(|pending| pending.held))
+                .bind(position)
         )?;
         Ok(())
     }
@@ -245,6 +299,11 @@ impl TenantStorage<'_> {
 }
 
 impl Remembered {
+    /// Whether the tool is listed at that place, and all is stored that there is to say of it.
+    fn stands_at(&self, position: i64) -> bool {
+        self.gone_at.is_none() && self.position == position && self.tool.hash.is_some()
+    }
+
     /// Whether the row says all there is to say of this definition already.
     fn is(&self, definition: &ToolDefinition) -> bool {
         let tool = &self.tool;

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::error::Constraint;
 use crate::row::{digest, micros, number, time};
 use crate::sealed::REMEMBERED_RESPONSE;
-use crate::tx::{Tx, execute, fetch_optional};
+use crate::tx::{Scope, Tx, execute, fetch_optional};
 use crate::{Storage, StorageError};
 
 /// How long an idempotency key is taken. Afterwards it may be used anew.
@@ -130,6 +130,8 @@ impl Storage {
         let owner = self.sealing_key(&mut *tx, tenant).await?;
         let place = place(answer.caller, &answer.operation, &answer.key);
         let response = owner.seal(&REMEMBERED_RESPONSE, &place, &answer.response);
+        // The caller may have used its key for another tenant, and must learn of it.
+        tx.enter(Scope::Platform).await?;
         let written = execute!(
             &mut *tx,
             sqlx::query(REMEMBER)
@@ -146,6 +148,9 @@ impl Storage {
         )?;
         if written == 0 {
             return Err(StorageError::Conflict(Constraint::IdempotencyKeyTaken));
+        }
+        if let Some(tenant) = tenant {
+            tx.enter(Scope::Tenant(tenant)).await?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 
 use fabric::{ConnectorConfig, PlatformConfig, TenantConfig};
 
+use crate::tx::Scope;
 use crate::{Storage, StorageError, changes, keys, tenants};
 
 impl Storage {
@@ -20,6 +21,7 @@ impl Storage {
         let Some(tenant) = tenants::find_by_slug(&mut tx, slug).await? else {
             return Ok(None);
         };
+        tx.enter(Scope::Tenant(tenant.id)).await?;
         let revision = changes::last(&mut tx).await?;
         let keys = keys::list_unrevoked(&mut tx, Some(tenant.id)).await?;
         let own = self.tenant(tenant.id);

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::changes::{self, Kind};
 use crate::remembered::Remembered;
 use crate::row::{corrupt, micros, time, word};
-use crate::tx::{Pool, Tx, execute, fetch_all, fetch_optional};
+use crate::tx::{Pool, Scope, Tx, execute, fetch_all, fetch_optional};
 use crate::{Storage, StorageError, TenantStorage};
 
 const CREATE_TENANT: &str = "
@@ -200,11 +200,17 @@ impl Storage {
 }
 
 impl TenantStorage<'_> {
+    /// Reads with the eyes of this tenant.
+    pub(crate) async fn read(&self) -> Result<Tx, StorageError> {
+        self.storage.pool().read(Scope::Tenant(self.tenant)).await
+    }
+
     /// Starts a change of something of this tenant, which must be there. Such changes happen one
     /// after the other: they all begin with the same row, so none waits for another in a circle,
     /// and what they count stays true until they commit.
     pub(crate) async fn write(&self) -> Result<Tx, StorageError> {
-        let mut tx = self.storage.write().await?;
+        let scope = Scope::Tenant(self.tenant);
+        let mut tx = self.storage.pool().write(scope).await?;
         hold(&mut tx, self.tenant).await?;
         Ok(tx)
     }

@@ -26,7 +26,7 @@ const LIST_TENANT_TOOLS: &str = "
     SELECT connector_id, name, definition, hash, pending, held, enabled
     FROM tools
     WHERE tenant_id = $1 AND gone_at IS NULL
-    ORDER BY connector_id, name";
+    ORDER BY connector_id, position, name";
 const SWITCH_TOOL: &str = "
     UPDATE tools SET enabled = $4
     WHERE tenant_id = $1 AND connector_id = $2 AND name = $3 AND gone_at IS NULL";
@@ -91,7 +91,7 @@ impl TenantStorage<'_> {
         after_name: Option<&str>,
         limit: u32,
     ) -> Result<Vec<KnownTool>, StorageError> {
-        let mut tx = self.storage.read().await?;
+        let mut tx = self.read().await?;
         let rows: Vec<Row> = fetch_all!(
             &mut tx,
             sqlx::query_as(LIST_TOOLS)
@@ -108,7 +108,7 @@ impl TenantStorage<'_> {
         connector: ConnectorId,
         name: &str,
     ) -> Result<Option<KnownTool>, StorageError> {
-        let mut tx = self.storage.read().await?;
+        let mut tx = self.read().await?;
         let row: Option<Row> = fetch_optional!(
             &mut tx,
             sqlx::query_as(FIND_TOOL)
@@ -171,8 +171,8 @@ impl TenantStorage<'_> {
         self.tools_switched(tx).await
     }
 
-    /// All tools of all connectors as they are served, by connector, each connector's in the order
-    /// of their names.
+    /// All tools of all connectors as they are served, by connector, each connector's in its
+    /// upstream's own order.
     pub(crate) async fn tools_by_connector(
         &self,
         tx: &mut Tx,

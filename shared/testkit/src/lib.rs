@@ -1,5 +1,11 @@
+pub mod certificates;
+pub mod child;
+pub mod cutting_proxy;
 pub mod hosted;
+pub mod nats;
 pub mod postgres;
 pub mod provider;
+pub mod redis;
+pub mod redis_cluster;
 pub mod stage;
 pub mod upstream;

@@ -18,6 +18,15 @@ use std::time::{Duration, Instant};
 
 const START_DEADLINE: Duration = Duration::from_secs(60);
 const OLDEST_VERSION: u32 = 15;
+mod pgbouncer;
+mod private;
+
+pub use pgbouncer::PgBouncer;
+pub use private::Private;
+
+/// The role that applications connect as: as in production it owns its database and is no
+/// superuser, since those see past row-level security.
+const ROLE: &str = "turnbuckle";
 const INSTALL: &str = "install it: apt-get install postgresql-15 (or newer)";
 
 /// Makes and runs the server, and takes it and its folder away when a process is gone. Arguments:
@@ -56,7 +65,7 @@ pub fn database() -> Database {
     let server = Server::of_this_run();
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let name = format!("test_{}_{count}", std::process::id());
-    server.psql("postgres", &format!("CREATE DATABASE {name}"));
+    server.psql("postgres", &format!("CREATE DATABASE {name} OWNER {ROLE}"));
     Database { server, name }
 }
 
@@ -64,12 +73,44 @@ impl Database {
     /// The address a client connects to.
     pub fn url(&self) -> String {
         let folder = self.server.folder.display();
-        format!("postgres://postgres@localhost/{}?host={folder}", self.name)
+        format!("postgres://{ROLE}@localhost/{}?host={folder}", self.name)
     }
 
-    /// Runs statements and returns what `psql` prints: rows by line, columns parted by `|`.
+    /// The address for a role that is above all rules.
+    pub fn superuser_url(&self) -> String {
+        self.url().replacen(ROLE, "postgres", 1)
+    }
+
+    /// Runs statements as superuser and returns what `psql` prints: rows by line, columns parted
+    /// by `|`.
     pub fn psql(&self, sql: &str) -> String {
         self.server.psql(&self.name, sql)
+    }
+
+    /// What the operator's backup holds, made by the plain role as docs/operations.md says.
+    pub fn backup(&self) -> String {
+        let mut dump = self.as_owner("pg_dump");
+        dump.env("PGOPTIONS", "-c turnbuckle.tenant=platform")
+            .args(["--enable-row-security", "--no-owner", "--no-privileges"])
+            .arg(&self.name);
+        output(&mut dump)
+    }
+
+    /// Fills an empty database with a backup, as the plain role.
+    pub fn restore(&self, backup: &str) {
+        let file = tempfile::NamedTempFile::new().expect("temporary files can be made");
+        std::fs::write(file.path(), backup).expect("the file is ours");
+        let mut psql = self.as_owner("psql");
+        psql.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1"])
+            .args(["--single-transaction", "--dbname", &self.name, "--file"])
+            .arg(file.path());
+        output(&mut psql);
+    }
+
+    fn as_owner(&self, program: &str) -> Command {
+        let mut command = self.server.client(program);
+        command.args(["-U", ROLE]);
+        command
     }
 
     /// Everything in the database, as text; bytes are in hexadecimal. Two dumps of the same data
@@ -164,6 +205,7 @@ impl Server {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
+        self.psql("postgres", &format!("CREATE ROLE {ROLE} LOGIN"));
     }
 
     /// The server writes its state into the eighth line of its pid file.

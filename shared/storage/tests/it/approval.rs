@@ -260,6 +260,7 @@ async fn what_an_upstream_says_of_itself_goes_with_the_configuration() {
             version: "2025-11-25".to_owned(),
             capabilities: RawValue::from_string(text.to_owned()).unwrap(),
             instructions: Some("ask \"nicely\"".to_owned()),
+            tool_list: Some(RawValue::from_string(r#"{"x": 1.0,"tools":[]}"#.to_owned()).unwrap()),
         };
         let tools = [tool("a", "first"), tool("b", "first")];
         let mut revision = 0;
@@ -273,8 +274,9 @@ async fn what_an_upstream_says_of_itself_goes_with_the_configuration() {
                 .replace_tools(id, &tools, said.as_ref(), at(2))
                 .await
                 .unwrap();
-            assert!(told.revision > revision);
-            revision = told.revision;
+            let new = told.revision.unwrap();
+            assert!(new > revision);
+            revision = new;
             own.sync_failed(id, "away", at(3)).await.unwrap();
             let config = storage.tenant_config("acme").await.unwrap().unwrap();
             assert_eq!(config.connectors[0].server, said);

@@ -75,7 +75,7 @@ async fn no_operation_of_a_tenant_reaches_what_is_anothers() {
                 "replace tools",
                 mine.replace_tools(id, &[tool("b", "B")], None, at(2))
                     .await
-                    .map(|replaced| replaced.revision),
+                    .map(|replaced| replaced.revision.unwrap()),
             ),
             ("sync failed", mine.sync_failed(id, "x", at(2)).await),
             ("sync started", mine.sync_started(id).await.map(|()| 0)),

@@ -6,13 +6,19 @@
 )]
 
 mod approval;
+mod backups;
+mod changes;
 mod config;
 mod connectors;
+mod faults;
 mod fixtures;
 mod isolation;
 mod keys;
+mod leases;
 mod migrations;
+mod nodes;
 mod opening;
+mod poolers;
 mod remembered;
 mod sealed;
 mod tenants;

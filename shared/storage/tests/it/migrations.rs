@@ -18,18 +18,21 @@ async fn put_first_schema(storage: &TestStorage) {
         }
         None => {
             raw(storage, "DROP SCHEMA public CASCADE").await;
-            raw(storage, "CREATE SCHEMA public").await;
+            raw(storage, "CREATE SCHEMA public AUTHORIZATION turnbuckle").await;
             include_str!("../../../../migrations/postgres/0001_foundation.sql")
         }
     };
     let digest = Sha256::digest(schema);
     let checksum: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    raw(storage, schema).await;
-    raw(
-        storage,
-        "CREATE TABLE migrations (version BIGINT NOT NULL PRIMARY KEY, checksum TEXT NOT NULL)",
-    )
-    .await;
+    // As the role that has made everything.
+    let owner = match storage.file() {
+        Some(_) => "",
+        None => "SET ROLE turnbuckle;",
+    };
+    raw(storage, &format!("{owner}{schema}")).await;
+    let migrations = "CREATE TABLE migrations (version BIGINT NOT NULL PRIMARY KEY, \
+                      checksum TEXT NOT NULL)";
+    raw(storage, &format!("{owner}{migrations}")).await;
     let applied = format!("INSERT INTO migrations (version, checksum) VALUES (1, '{checksum}')");
     raw(storage, &applied).await;
     let key = storage.root().id();
@@ -134,6 +137,6 @@ async fn a_database_of_the_first_version_keeps_its_tools_which_count_as_approved
             "those of the other connector"
         );
         let applied = "SELECT version FROM migrations ORDER BY version";
-        assert_eq!(raw(&storage, applied).await, ["1", "2"]);
+        assert_eq!(raw(&storage, applied).await, ["1", "2", "3", "4"]);
     }
 }

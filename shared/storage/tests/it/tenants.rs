@@ -183,7 +183,7 @@ async fn a_tenant_deleted_while_others_add_to_it_leaves_nothing_and_nobody_stuck
                         own.create_connector(&connector, &token("x"), None).await,
                         own.replace_tools(id, &[tool("a", "A")], None, at(1))
                             .await
-                            .map(|replaced| replaced.revision),
+                            .map(|replaced| replaced.revision.unwrap_or_default()),
                         own.create_key(&user, None).await,
                         own.set_all_tools_enabled(id, false).await,
                     ]

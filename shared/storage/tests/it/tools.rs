@@ -92,6 +92,79 @@ async fn a_sync_is_pending_then_ok_or_failed_and_a_failure_keeps_the_tools() {
 }
 
 #[tokio::test]
+async fn a_reading_is_a_change_only_where_something_is_served_otherwise() {
+    for storage in each_storage().await {
+        let acme = new_tenant(&storage, 1, "acme").await;
+        let id = new_connector(&storage, acme, 10, "gh").await;
+        let own = storage.tenant(acme);
+        let served = async || {
+            let config = storage.tenant_config("acme").await.unwrap().unwrap();
+            let tools = config.connectors[0].tools.iter();
+            let names = tools.map(|tool| tool.definition.name.clone());
+            (names.collect::<Vec<_>>().concat(), config.revision)
+        };
+        let read = async |names: &[&str], second| {
+            let tools: Vec<_> = names.iter().map(|name| tool(name, "")).collect();
+            let read = own.replace_tools(id, &tools, None, at(second)).await;
+            read.unwrap().revision
+        };
+        let first = read(&["c", "a", "b"], 1).await;
+        assert_eq!(served().await, ("cab".to_owned(), first.unwrap()));
+
+        own.sync_started(id).await.unwrap();
+        assert_eq!(read(&["c", "a", "b", "a"], 2).await, None);
+
+        let sync = own.find_connector("gh").await.unwrap().unwrap().sync;
+        assert_eq!((sync.state, sync.at), (SyncState::Ok, Some(at(2))));
+        assert_eq!(served().await, ("cab".to_owned(), first.unwrap()));
+
+        // Another order is one, and says nothing against the definitions.
+        let moved = read(&["a", "b", "c"], 3).await;
+        assert_eq!(served().await, ("abc".to_owned(), moved.unwrap()));
+        let fewer = read(&["a", "c"], 4).await;
+        assert_eq!(served().await, ("ac".to_owned(), fewer.unwrap()));
+        assert!(fewer > moved);
+        assert!(read(&["b", "a", "c"], 5).await > fewer);
+        assert_eq!(served().await.0, "bac");
+        let tools = own.list_tools(id, None, 10).await.unwrap();
+        assert_eq!(states(&tools), [("a", true), ("b", true), ("c", true)]);
+        assert!(tools.iter().all(|tool| tool.pending.is_none()));
+    }
+}
+
+#[tokio::test]
+async fn a_definition_that_waits_for_approval_is_a_change_once() {
+    for storage in each_storage().await {
+        let acme = new_tenant(&storage, 1, "acme").await;
+        let id = new_connector(&storage, acme, 10, "gh").await;
+        storage
+            .tenant(acme)
+            .save_connector(
+                &domain::Connector {
+                    on_change: domain::OnChange::Hold,
+                    ..crate::fixtures::connector(acme, 10, "gh")
+                },
+                None,
+                1,
+            )
+            .await
+            .unwrap();
+        let own = storage.tenant(acme);
+        let read = async |text, second| {
+            let tools = [tool("a", text)];
+            let read = own.replace_tools(id, &tools, None, at(second)).await;
+            read.unwrap()
+        };
+        read("first", 1).await;
+
+        let changed = read("second", 2).await;
+        assert!(changed.revision.is_some() && changed.held == ["a"]);
+        assert_eq!(read("second", 3).await, storage::Replaced::default());
+        assert!(read("first", 4).await.revision.is_some());
+    }
+}
+
+#[tokio::test]
 async fn tools_are_switched_all_or_none() {
     for storage in each_storage().await {
         let acme = new_tenant(&storage, 1, "acme").await;
