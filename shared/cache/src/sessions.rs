@@ -7,6 +7,8 @@ use domain::{KeyId, TenantId};
 use futures_util::future::BoxFuture;
 use uuid::Uuid;
 
+use crate::CacheError;
+
 /// Names one session. Random; what the client holds is a sealed token around it.
 pub type SessionId = Uuid;
 
@@ -27,11 +29,6 @@ pub struct SessionRecord {
     /// URIs of `resources/subscribe`, as the client knows them, without repetition.
     pub subscriptions: Vec<Box<str>>,
 }
-
-/// What cannot be had from a cache.
-#[derive(Debug, thiserror::Error)]
-#[error("the session store is unavailable: {0}")]
-pub struct CacheError(pub String);
 
 /// How a change of a session went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

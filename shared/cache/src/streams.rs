@@ -44,15 +44,18 @@ pub trait EventStreams: Send + Sync {
     fn open(&self, session: SessionId, stream: StreamId) -> BoxFuture<'_, Result<(), CacheError>>;
 
     /// Adds a message; returns its number. Beyond the bounds of one stream the oldest events are
-    /// dropped, the newest never. A stream that is not open any more takes none: `None`.
+    /// dropped, the newest never. A stream that is not open any more takes none: `None`; nor does
+    /// a standalone one from another node than the one that it was attached at last. When the
+    /// store is unavailable the same message may be appended again: it is taken once.
     fn append(
         &self,
+        session: SessionId,
         stream: StreamId,
         message: Bytes,
     ) -> BoxFuture<'_, Result<Option<u64>, CacheError>>;
 
     /// No more will come. What is kept stays until it is too old.
-    fn close(&self, stream: StreamId) -> BoxFuture<'_, Result<(), CacheError>>;
+    fn close(&self, session: SessionId, stream: StreamId) -> BoxFuture<'_, Result<(), CacheError>>;
 
     /// Becomes the stream's reader, to read on behind number `after`. `None` when the stream is
     /// unknown or of another session, or what is behind that number is not all kept: then the
@@ -64,7 +67,8 @@ pub trait EventStreams: Send + Sync {
         after: u64,
     ) -> BoxFuture<'_, Result<Option<Reader>, CacheError>>;
 
-    /// The events behind number `after`, waited for where there are none yet.
+    /// The events behind number `after`, waited for where there are none yet, and while the store
+    /// is unavailable.
     fn read(&self, reader: Reader, after: u64) -> BoxFuture<'_, Result<Read, CacheError>>;
 
     /// The reader is gone. The stream stays for the next one, for as long as an unread stream may.

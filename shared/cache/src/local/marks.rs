@@ -45,7 +45,7 @@ impl LocalMarks {
             return Ok(false);
         }
         if state.taken.len() >= self.max {
-            return Err(CacheError("too many marks are in force".to_owned()));
+            return Err(CacheError::Full("too many marks are in force".to_owned()));
         }
         let end = now + keep;
         state.taken.insert(mark, end);

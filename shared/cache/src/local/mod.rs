@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use crate::Cache;
 
+mod counters;
 mod mailboxes;
 mod marks;
 mod sessions;
 mod streams;
 
+pub use counters::LocalCounters;
 pub use mailboxes::LocalMailboxes;
 pub use marks::LocalMarks;
 pub use sessions::LocalSessions;
@@ -62,6 +64,8 @@ pub struct LocalLimits {
     pub streams: StreamLimits,
     /// Marks in force at once.
     pub marks: usize,
+    /// Rates that are counted at once.
+    pub counters: usize,
 }
 
 impl Cache {
@@ -72,6 +76,7 @@ impl Cache {
             streams: Arc::new(LocalStreams::new(limits.streams)),
             mailboxes: Arc::new(LocalMailboxes::default()),
             marks: Arc::new(LocalMarks::new(limits.marks)),
+            counters: Arc::new(LocalCounters::new(limits.counters)),
         }
     }
 }

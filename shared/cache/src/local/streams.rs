@@ -65,16 +65,17 @@ impl EventStreams for LocalStreams {
 
     fn append(
         &self,
+        session: SessionId,
         stream: StreamId,
         message: Bytes,
     ) -> BoxFuture<'_, Result<Option<u64>, CacheError>> {
         let now = Instant::now();
-        done(self.shelf(now).append(stream, message, now))
+        done(self.shelf(now).append(session, stream, message, now))
     }
 
-    fn close(&self, stream: StreamId) -> BoxFuture<'_, Result<(), CacheError>> {
+    fn close(&self, session: SessionId, stream: StreamId) -> BoxFuture<'_, Result<(), CacheError>> {
         let now = Instant::now();
-        self.shelf(now).close(stream, now);
+        self.shelf(now).close(session, stream, now);
         done(())
     }
 

@@ -23,7 +23,7 @@ async fn send(cache: &Cache, session: Uuid, name: &str, text: &'static str) -> b
 async fn a_message_finds_the_mailbox_under_any_of_its_names_in_its_session_only(
     backend: &impl Backend,
 ) {
-    let cache = backend.cache(&LIMITS);
+    let cache = backend.cache(&LIMITS).await;
     let mut mailbox = cache
         .mailboxes
         .open(SESSION, &["r:1", "c:x"])
@@ -41,7 +41,7 @@ async fn a_message_finds_the_mailbox_under_any_of_its_names_in_its_session_only(
 }
 
 async fn a_name_that_is_taken_goes_to_the_newer_mailbox_and_stays_there(backend: &impl Backend) {
-    let cache = backend.cache(&LIMITS);
+    let cache = backend.cache(&LIMITS).await;
     let mut old = cache
         .mailboxes
         .open(SESSION, &["r:1", "c:x"])
@@ -64,7 +64,7 @@ async fn a_name_that_is_taken_goes_to_the_newer_mailbox_and_stays_there(backend:
 }
 
 async fn a_full_mailbox_refuses_and_a_closed_one_is_gone(backend: &impl Backend) {
-    let cache = backend.cache(&LIMITS);
+    let cache = backend.cache(&LIMITS).await;
     let mut mailbox = cache.mailboxes.open(SESSION, &["m"]).await.unwrap();
     for _ in 0..MAILBOX_MAX {
         assert!(send(&cache, SESSION, "m", "mail").await);

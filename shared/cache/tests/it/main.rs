@@ -3,7 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod backend;
+mod counters;
+mod faults;
 mod mailboxes;
 mod marks;
+mod nodes;
 mod sessions;
 mod streams;

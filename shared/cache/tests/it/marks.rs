@@ -10,9 +10,10 @@ use crate::backend::{Backend, LIMITS, on_each_backend};
 on_each_backend!(a_mark_is_taken_once_until_its_time_is_over);
 
 async fn a_mark_is_taken_once_until_its_time_is_over(backend: &impl Backend) {
-    let cache = backend.cache(&LIMITS);
+    let cache = backend.cache(&LIMITS).await;
     let take = async |n, keep| {
-        let (mark, keep) = (Uuid::from_u128(n), Duration::from_millis(keep));
+        let keep = Duration::from_millis(keep) * backend.slowness();
+        let mark = Uuid::from_u128(n);
         cache.marks.take(mark, keep).await.unwrap()
     };
 
@@ -27,7 +28,7 @@ async fn a_mark_is_taken_once_until_its_time_is_over(backend: &impl Backend) {
 #[tokio::test(start_paused = true)]
 async fn when_memory_is_full_of_marks_none_is_forgotten_and_none_can_be_taken() {
     let limits = LocalLimits { marks: 2, ..LIMITS };
-    let cache = crate::backend::Local.cache(&limits);
+    let cache = crate::backend::Local.cache(&limits).await;
     let take = async |n| {
         let keep = Duration::from_millis(300 * n as u64);
         cache.marks.take(Uuid::from_u128(n), keep).await.ok()

@@ -41,8 +41,13 @@ async fn open(cache: &Cache, session: Uuid, n: u128) -> StreamId {
 }
 
 async fn append(cache: &Cache, stream: StreamId, text: &str) -> Option<u64> {
+    append_to(cache, SESSION, stream, text).await
+}
+
+async fn append_to(cache: &Cache, session: Uuid, stream: StreamId, text: &str) -> Option<u64> {
     let message = Bytes::copy_from_slice(text.as_bytes());
-    cache.streams.append(stream, message).await.unwrap()
+    let appended = cache.streams.append(session, stream, message).await;
+    appended.unwrap()
 }
 
 async fn attach(cache: &Cache, stream: StreamId) -> Option<Reader> {
@@ -71,7 +76,7 @@ fn events(first: u64, texts: &[&str]) -> Read {
 }
 
 async fn events_are_replayed_from_any_place_and_then_tailed(backend: &impl Backend) {
-    let cache = backend.cache(&LIMITS);
+    let cache = backend.cache(&LIMITS).await;
     let stream = open(&cache, SESSION, 1).await;
     assert_eq!(append(&cache, stream, "a").await, Some(1));
     assert_eq!(append(&cache, stream, "b").await, Some(2));
@@ -83,12 +88,15 @@ async fn events_are_replayed_from_any_place_and_then_tailed(backend: &impl Backe
 
     let (tailed, _) = tokio::join!(read(&cache, reader, 2), append(&cache, stream, "c"));
     assert_eq!(tailed, events(3, &["c"]));
-    let (ended, _) = tokio::join!(read(&cache, reader, 3), cache.streams.close(stream));
+    let (ended, _) = tokio::join!(
+        read(&cache, reader, 3),
+        cache.streams.close(SESSION, stream)
+    );
     assert_eq!(ended, Read::End);
 }
 
 async fn a_new_reader_takes_over_from_the_one_that_waits(backend: &impl Backend) {
-    let cache = backend.cache(&LIMITS);
+    let cache = backend.cache(&LIMITS).await;
     let stream = open(&cache, SESSION, 1).await;
     let first = attach(&cache, stream).await.unwrap();
 
@@ -109,10 +117,10 @@ async fn a_new_reader_takes_over_from_the_one_that_waits(backend: &impl Backend)
 }
 
 async fn a_stream_that_ended_is_read_to_its_end(backend: &impl Backend) {
-    let cache = backend.cache(&LIMITS);
+    let cache = backend.cache(&LIMITS).await;
     let stream = open(&cache, SESSION, 1).await;
     append(&cache, stream, "a").await;
-    cache.streams.close(stream).await.unwrap();
+    cache.streams.close(SESSION, stream).await.unwrap();
 
     assert_eq!(append(&cache, stream, "b").await, None);
     let reader = attach(&cache, stream).await.unwrap();
@@ -121,7 +129,7 @@ async fn a_stream_that_ended_is_read_to_its_end(backend: &impl Backend) {
 }
 
 async fn a_stream_is_unknown_to_every_other_session(backend: &impl Backend) {
-    let cache = backend.cache(&LIMITS);
+    let cache = backend.cache(&LIMITS).await;
     let stream = open(&cache, SESSION, 1).await;
     append(&cache, stream, "a").await;
     let reader = attach(&cache, stream).await.unwrap();
@@ -136,11 +144,13 @@ async fn a_stream_is_unknown_to_every_other_session(backend: &impl Backend) {
     };
     assert_eq!(read(&cache, forged, 0).await, Read::Lost);
     assert_eq!(append(&cache, Uuid::from_u128(9), "b").await, None);
+    assert_eq!(append_to(&cache, OTHER, stream, "b").await, None);
+    cache.streams.close(OTHER, stream).await.unwrap();
     assert_eq!(read(&cache, reader, 0).await, events(1, &["a"]));
 }
 
 async fn a_place_that_never_was_is_lost(backend: &impl Backend) {
-    let cache = backend.cache(&LIMITS);
+    let cache = backend.cache(&LIMITS).await;
     let stream = open(&cache, SESSION, 1).await;
     append(&cache, stream, "a").await;
     let reader = attach(&cache, stream).await.unwrap();
@@ -155,10 +165,12 @@ async fn a_place_that_never_was_is_lost(backend: &impl Backend) {
 }
 
 async fn beyond_the_count_the_oldest_events_are_dropped(backend: &impl Backend) {
-    let cache = backend.cache(&with(StreamLimits {
-        events: 2,
-        ..LIMITS.streams
-    }));
+    let cache = backend
+        .cache(&with(StreamLimits {
+            events: 2,
+            ..LIMITS.streams
+        }))
+        .await;
     let stream = open(&cache, SESSION, 1).await;
     let reader = attach(&cache, stream).await.unwrap();
     append(&cache, stream, "a").await;
@@ -175,10 +187,12 @@ async fn beyond_the_count_the_oldest_events_are_dropped(backend: &impl Backend) 
 async fn beyond_the_bytes_the_oldest_events_are_dropped_but_never_the_newest(
     backend: &impl Backend,
 ) {
-    let cache = backend.cache(&with(StreamLimits {
-        bytes: 1_000,
-        ..LIMITS.streams
-    }));
+    let cache = backend
+        .cache(&with(StreamLimits {
+            bytes: 1_000,
+            ..LIMITS.streams
+        }))
+        .await;
     let stream = open(&cache, SESSION, 1).await;
     let reader = attach(&cache, stream).await.unwrap();
     let (half, large) = ("h".repeat(500), "l".repeat(5_000));
@@ -195,10 +209,10 @@ async fn beyond_the_bytes_the_oldest_events_are_dropped_but_never_the_newest(
 }
 
 async fn a_stream_that_ended_is_kept_for_its_age(backend: &impl Backend) {
-    let cache = backend.cache(&LIMITS);
+    let cache = backend.cache(&LIMITS).await;
     let stream = open(&cache, SESSION, 1).await;
     append(&cache, stream, "a").await;
-    cache.streams.close(stream).await.unwrap();
+    cache.streams.close(SESSION, stream).await.unwrap();
 
     backend.pass(Duration::from_millis(800)).await;
     assert!(attach(&cache, stream).await.is_some());
@@ -208,7 +222,7 @@ async fn a_stream_that_ended_is_kept_for_its_age(backend: &impl Backend) {
 }
 
 async fn old_events_are_dropped_though_the_stream_goes_on(backend: &impl Backend) {
-    let cache = backend.cache(&LIMITS);
+    let cache = backend.cache(&LIMITS).await;
     let stream = open(&cache, SESSION, 1).await;
     let reader = attach(&cache, stream).await.unwrap();
     append(&cache, stream, "a").await;
@@ -221,7 +235,7 @@ async fn old_events_are_dropped_though_the_stream_goes_on(backend: &impl Backend
 }
 
 async fn a_stream_that_nobody_reads_stays_open_for_a_while(backend: &impl Backend) {
-    let cache = backend.cache(&LIMITS);
+    let cache = backend.cache(&LIMITS).await;
     let (left, waited) = (
         open(&cache, SESSION, 1).await,
         open(&cache, SESSION, 2).await,
@@ -242,10 +256,12 @@ async fn a_stream_that_nobody_reads_stays_open_for_a_while(backend: &impl Backen
 }
 
 async fn a_session_beyond_its_cap_loses_what_ended_then_what_nobody_reads(backend: &impl Backend) {
-    let cache = backend.cache(&with(StreamLimits {
-        per_session: 3,
-        ..LIMITS.streams
-    }));
+    let cache = backend
+        .cache(&with(StreamLimits {
+            per_session: 3,
+            ..LIMITS.streams
+        }))
+        .await;
     let others = open(&cache, OTHER, 9).await;
     let (read, unread, ended) = (
         open(&cache, SESSION, 1).await,
@@ -253,7 +269,7 @@ async fn a_session_beyond_its_cap_loses_what_ended_then_what_nobody_reads(backen
         open(&cache, SESSION, 3).await,
     );
     attach(&cache, read).await.unwrap();
-    cache.streams.close(ended).await.unwrap();
+    cache.streams.close(SESSION, ended).await.unwrap();
     assert!(attach(&cache, ended).await.is_some(), "three are allowed");
 
     let fourth = open(&cache, SESSION, 4).await;
@@ -264,22 +280,25 @@ async fn a_session_beyond_its_cap_loses_what_ended_then_what_nobody_reads(backen
     assert_eq!(append(&cache, unread, "a").await, None);
 
     let sixth = open(&cache, SESSION, 6).await;
-    for stream in [read, fourth, fifth, sixth, others] {
+    for stream in [read, fourth, fifth, sixth] {
         assert_eq!(append(&cache, stream, "a").await, Some(1), "{stream}");
     }
+    assert_eq!(append_to(&cache, OTHER, others, "a").await, Some(1));
 }
 
 async fn beyond_the_bytes_of_all_what_ended_first_goes_first(backend: &impl Backend) {
-    let cache = backend.cache(&with(StreamLimits {
-        total_bytes: 10_000,
-        ..LIMITS.streams
-    }));
+    let cache = backend
+        .cache(&with(StreamLimits {
+            total_bytes: 10_000,
+            ..LIMITS.streams
+        }))
+        .await;
     let large = "l".repeat(3_000);
     let mut streams = Vec::new();
     for n in 1..=2 {
         let stream = open(&cache, OTHER, n).await;
-        append(&cache, stream, &large).await;
-        cache.streams.close(stream).await.unwrap();
+        append_to(&cache, OTHER, stream, &large).await;
+        cache.streams.close(OTHER, stream).await.unwrap();
         backend.pass(Duration::from_millis(10)).await;
         streams.push(stream);
     }
@@ -297,14 +316,16 @@ async fn beyond_the_bytes_of_all_what_ended_first_goes_first(backend: &impl Back
 }
 
 async fn beyond_the_bytes_of_all_a_stream_that_grows_gives_way_at_last(backend: &impl Backend) {
-    let cache = backend.cache(&with(StreamLimits {
-        total_bytes: 5_000,
-        ..LIMITS.streams
-    }));
+    let cache = backend
+        .cache(&with(StreamLimits {
+            total_bytes: 5_000,
+            ..LIMITS.streams
+        }))
+        .await;
     let (quiet, grows) = (open(&cache, OTHER, 1).await, open(&cache, SESSION, 2).await);
     attach_behind(&cache, OTHER, quiet, 0).await.unwrap();
     let reader = attach(&cache, grows).await.unwrap();
-    append(&cache, quiet, "a").await;
+    append_to(&cache, OTHER, quiet, "a").await;
 
     for _ in 0..4 {
         append(&cache, grows, &"l".repeat(1_500)).await;
@@ -314,11 +335,11 @@ async fn beyond_the_bytes_of_all_a_stream_that_grows_gives_way_at_last(backend: 
     append(&cache, grows, &"l".repeat(6_000)).await;
     assert_eq!(read(&cache, reader, 4).await, Read::Lost, "never fits");
     assert!(cache.streams.bytes() <= 5_000);
-    assert_eq!(append(&cache, quiet, "b").await, Some(2));
+    assert_eq!(append_to(&cache, OTHER, quiet, "b").await, Some(2));
 }
 
 async fn the_newest_standalone_stream_closes_the_one_before(backend: &impl Backend) {
-    let cache = backend.cache(&LIMITS);
+    let cache = backend.cache(&LIMITS).await;
     let (first, second) = (
         open(&cache, SESSION, 1).await,
         open(&cache, SESSION, 2).await,
@@ -347,7 +368,7 @@ async fn the_newest_standalone_stream_closes_the_one_before(backend: &impl Backe
 }
 
 async fn a_forgotten_sessions_streams_are_lost_to_who_waits(backend: &impl Backend) {
-    let cache = backend.cache(&LIMITS);
+    let cache = backend.cache(&LIMITS).await;
     let (stream, others) = (open(&cache, SESSION, 1).await, open(&cache, OTHER, 2).await);
     let reader = attach(&cache, stream).await.unwrap();
 
@@ -356,7 +377,7 @@ async fn a_forgotten_sessions_streams_are_lost_to_who_waits(backend: &impl Backe
 
     assert_eq!(found, Read::Lost);
     assert_eq!(append(&cache, stream, "a").await, None);
-    assert_eq!(append(&cache, others, "a").await, Some(1));
+    assert_eq!(append_to(&cache, OTHER, others, "a").await, Some(1));
     let idle = attach_behind(&cache, OTHER, others, 0).await.unwrap();
     let waits = cache.streams.read(idle, 1).now_or_never();
     assert!(waits.is_none(), "and nobody else is woken for nothing");

@@ -150,9 +150,15 @@ impl Shelf {
         }
     }
 
-    pub(super) fn append(&mut self, id: StreamId, message: Bytes, now: Instant) -> Option<u64> {
+    pub(super) fn append(
+        &mut self,
+        session: SessionId,
+        id: StreamId,
+        message: Bytes,
+        now: Instant,
+    ) -> Option<u64> {
         let limits = self.limits;
-        let stream = self.streams.get_mut(&id).filter(|stream| !stream.ended)?;
+        let stream = self.of(session, id).filter(|stream| !stream.ended)?;
         let event = Event { at: now, message };
         let cost = event.cost();
         stream.last += 1;
@@ -191,8 +197,9 @@ impl Shelf {
         }
     }
 
-    pub(super) fn close(&mut self, id: StreamId, now: Instant) {
-        let Some(stream) = self.streams.get_mut(&id).filter(|stream| !stream.ended) else {
+    pub(super) fn close(&mut self, session: SessionId, id: StreamId, now: Instant) {
+        let found = self.streams.get_mut(&id);
+        let Some(stream) = found.filter(|stream| stream.session == session && !stream.ended) else {
             return;
         };
         if !stream.read {
@@ -252,7 +259,7 @@ impl Shelf {
         }
         let of = self.sessions.entry(session).or_default();
         if let Some(before) = of.standalone.replace(id).filter(|before| *before != id) {
-            self.close(before, now);
+            self.close(session, before, now);
         }
     }
 

@@ -1,0 +1,388 @@
+//! Two nodes on one Redis: what one begins the other goes on with.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use cache::{Cache, Changed, LocalLimits, Read, Reader, SessionLimits, SessionOwner, StreamLimits};
+use domain::{KeyId, TenantId};
+use futures_util::future::join_all;
+use tokio::time::{sleep, timeout};
+use uuid::Uuid;
+
+use crate::backend::{LIMITS, OnRedis};
+
+const SESSION: Uuid = Uuid::from_u128(1);
+const STREAM: Uuid = Uuid::from_u128(11);
+
+/// Long enough that nothing expires while a story is told.
+fn limits() -> LocalLimits {
+    let long = Duration::from_secs(60);
+    LocalLimits {
+        sessions: SessionLimits {
+            idle: long,
+            age: long,
+            ..LIMITS.sessions
+        },
+        streams: StreamLimits {
+            age: long,
+            unread: long,
+            events: 10_000,
+            ..LIMITS.streams
+        },
+        ..LIMITS
+    }
+}
+
+fn text(n: u64) -> Bytes {
+    Bytes::from(format!("event {n}"))
+}
+
+async fn in_time<T>(work: impl Future<Output = T>) -> T {
+    timeout(Duration::from_secs(20), work).await.unwrap()
+}
+
+async fn append(cache: &Cache, message: Bytes) -> Option<u64> {
+    let appended = cache.streams.append(SESSION, STREAM, message).await;
+    appended.unwrap()
+}
+
+async fn attach(cache: &Cache, after: u64) -> Option<Reader> {
+    let attached = cache.streams.attach(SESSION, STREAM, after).await;
+    attached.unwrap()
+}
+
+/// Reads on until number `last`, and checks that each event comes once and in order.
+async fn read_until(cache: &Cache, reader: Reader, mut after: u64, last: u64) {
+    while after < last {
+        let read = in_time(cache.streams.read(reader, after)).await.unwrap();
+        let Read::Events(events) = read else {
+            panic!("{read:?} behind {after}");
+        };
+        for (number, message) in events {
+            assert_eq!((number, message), (after + 1, text(after + 1)));
+            after = number;
+        }
+    }
+}
+
+/// A story on a server and on a cluster.
+macro_rules! on_both {
+    ($($story:ident),* $(,)?) => {
+        mod one {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $story() {
+                    let redis = crate::backend::OnRedis::start();
+                    super::$story(&redis, stringify!($story)).await;
+                }
+            )*
+        }
+
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn all_of_it_holds_on_a_cluster() {
+            let redis = crate::backend::OnRedis::start_cluster();
+            $($story(&redis, stringify!($story)).await;)*
+        }
+    };
+}
+
+on_both!(
+    a_stream_is_taken_up_from_another_node_while_it_is_produced,
+    a_newer_reader_of_another_node_takes_over_and_the_older_ends,
+    a_newer_standalone_stream_of_another_node_closes_the_one_before,
+    a_standalone_stream_hears_only_from_the_node_that_it_is_read_at,
+    mail_reaches_the_node_that_waits_however_early_it_comes,
+    a_name_that_a_newer_mailbox_of_another_node_took_leads_there,
+    a_full_mailbox_of_another_node_refuses,
+    of_all_who_race_for_a_mark_one_gets_it,
+    a_cap_holds_over_all_nodes,
+    a_session_that_ended_on_one_node_has_ended_on_all_for_good,
+);
+
+async fn a_stream_is_taken_up_from_another_node_while_it_is_produced<S>(
+    redis: &OnRedis<S>,
+    prefix: &str,
+) {
+    let (first, second) = (
+        redis.node(prefix, &limits()).await,
+        redis.node(prefix, &limits()).await,
+    );
+    first.streams.open(SESSION, STREAM).await.unwrap();
+    let reader = attach(&first, 0).await.unwrap();
+
+    let produce = async {
+        for n in 1..=400 {
+            assert_eq!(append(&first, text(n)).await, Some(n));
+            sleep(Duration::from_millis(2)).await;
+        }
+        first.streams.close(SESSION, STREAM).await.unwrap();
+    };
+    let consume = async {
+        read_until(&first, reader, 0, 100).await;
+        let resumed = attach(&second, 100).await.unwrap();
+        read_until(&second, resumed, 100, 250).await;
+        let back = attach(&first, 250).await.unwrap();
+        read_until(&first, back, 250, 400).await;
+        in_time(first.streams.read(back, 400)).await.unwrap()
+    };
+    let ((), end) = tokio::join!(produce, consume);
+
+    assert_eq!(end, Read::End);
+}
+
+async fn a_newer_reader_of_another_node_takes_over_and_the_older_ends<S>(
+    redis: &OnRedis<S>,
+    prefix: &str,
+) {
+    let (first, second) = (
+        redis.node(prefix, &limits()).await,
+        redis.node(prefix, &limits()).await,
+    );
+    first.streams.open(SESSION, STREAM).await.unwrap();
+    let older = attach(&first, 0).await.unwrap();
+
+    let (found, newer) = tokio::join!(in_time(first.streams.read(older, 0)), async {
+        sleep(Duration::from_millis(50)).await;
+        attach(&second, 0).await.unwrap()
+    });
+
+    assert_eq!(found.unwrap(), Read::TakenOver);
+    first.streams.detach(older);
+    append(&first, text(1)).await;
+    read_until(&second, newer, 0, 1).await;
+}
+
+async fn a_newer_standalone_stream_of_another_node_closes_the_one_before<S>(
+    redis: &OnRedis<S>,
+    prefix: &str,
+) {
+    let (first, second) = (
+        redis.node(prefix, &limits()).await,
+        redis.node(prefix, &limits()).await,
+    );
+    let newer = Uuid::from_u128(12);
+    for (node, stream) in [(&first, STREAM), (&second, newer)] {
+        node.streams.open(SESSION, stream).await.unwrap();
+    }
+    first
+        .streams
+        .make_standalone(SESSION, STREAM)
+        .await
+        .unwrap();
+    let reader = attach(&first, 0).await.unwrap();
+    assert!(reader.standalone);
+
+    let (found, made) = tokio::join!(
+        in_time(first.streams.read(reader, 0)),
+        second.streams.make_standalone(SESSION, newer)
+    );
+
+    made.unwrap();
+    assert_eq!(found.unwrap(), Read::End);
+}
+
+async fn a_standalone_stream_hears_only_from_the_node_that_it_is_read_at<S>(
+    redis: &OnRedis<S>,
+    prefix: &str,
+) {
+    let (first, second) = (
+        redis.node(prefix, &limits()).await,
+        redis.node(prefix, &limits()).await,
+    );
+    first.streams.open(SESSION, STREAM).await.unwrap();
+    first
+        .streams
+        .make_standalone(SESSION, STREAM)
+        .await
+        .unwrap();
+    attach(&first, 0).await.unwrap();
+    assert_eq!(append(&first, text(1)).await, Some(1));
+
+    let resumed = attach(&second, 1).await.unwrap();
+
+    assert!(resumed.standalone);
+    assert_eq!(append(&first, text(2)).await, None, "it listens elsewhere");
+    assert_eq!(append(&second, text(2)).await, Some(2));
+}
+
+async fn mail_reaches_the_node_that_waits_however_early_it_comes<S>(
+    redis: &OnRedis<S>,
+    prefix: &str,
+) {
+    let (first, second) = (
+        redis.node(prefix, &limits()).await,
+        redis.node(prefix, &limits()).await,
+    );
+    let mut mailbox = first
+        .mailboxes
+        .open(SESSION, &["r:1", "c:x"])
+        .await
+        .unwrap();
+    let send = async |session, name, n| {
+        let sent = second.mailboxes.send(session, name, text(n)).await;
+        sent.unwrap()
+    };
+
+    assert!(!send(SESSION, "r:2", 9).await);
+    assert!(!send(Uuid::from_u128(2), "r:1", 9).await);
+    assert!(send(SESSION, "r:1", 1).await, "before anybody waits");
+    assert!(send(SESSION, "c:x", 2).await);
+    second.mailboxes.send_all(SESSION, text(3)).await.unwrap();
+    for n in 1..=3 {
+        assert_eq!(in_time(mailbox.next()).await.unwrap(), text(n));
+    }
+    let (got, sent) = tokio::join!(in_time(mailbox.next()), send(SESSION, "r:1", 4));
+    assert!(sent);
+    assert_eq!(got.unwrap(), text(4));
+
+    drop(mailbox);
+    in_time(async {
+        while send(SESSION, "r:1", 5).await {
+            sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+}
+
+async fn a_name_that_a_newer_mailbox_of_another_node_took_leads_there<S>(
+    redis: &OnRedis<S>,
+    prefix: &str,
+) {
+    let (first, second) = (
+        redis.node(prefix, &limits()).await,
+        redis.node(prefix, &limits()).await,
+    );
+    let mut old = first
+        .mailboxes
+        .open(SESSION, &["r:1", "c:x"])
+        .await
+        .unwrap();
+    let mut new = second
+        .mailboxes
+        .open(SESSION, &["r:1", "c:y"])
+        .await
+        .unwrap();
+
+    assert!(first.mailboxes.send(SESSION, "r:1", text(1)).await.unwrap());
+    assert!(
+        second
+            .mailboxes
+            .send(SESSION, "c:x", text(2))
+            .await
+            .unwrap()
+    );
+
+    assert_eq!(in_time(new.next()).await.unwrap(), text(1));
+    assert_eq!(in_time(old.next()).await.unwrap(), text(2));
+}
+
+async fn a_full_mailbox_of_another_node_refuses<S>(redis: &OnRedis<S>, prefix: &str) {
+    let (first, second) = (
+        redis.node(prefix, &limits()).await,
+        redis.node(prefix, &limits()).await,
+    );
+    let mut mailbox = first.mailboxes.open(SESSION, &["m"]).await.unwrap();
+
+    let mut sent = 0;
+    while second
+        .mailboxes
+        .send(SESSION, "m", text(sent + 1))
+        .await
+        .unwrap()
+    {
+        sent += 1;
+        // What waits there has moved on to the mailbox, or is in Redis still.
+        assert!(sent <= 2 * cache::MAILBOX_MAX as u64);
+    }
+
+    assert!(sent >= cache::MAILBOX_MAX as u64);
+    for n in 1..=sent {
+        assert_eq!(
+            in_time(mailbox.next()).await.unwrap(),
+            text(n),
+            "none is lost"
+        );
+    }
+}
+
+async fn of_all_who_race_for_a_mark_one_gets_it<S>(redis: &OnRedis<S>, prefix: &str) {
+    let nodes = [
+        redis.node(prefix, &limits()).await,
+        redis.node(prefix, &limits()).await,
+    ];
+
+    for round in 0..50 {
+        let takes = (0..8).map(|n| {
+            let cache: &Cache = &nodes[n % 2];
+            cache
+                .marks
+                .take(Uuid::from_u128(round), Duration::from_secs(60))
+        });
+        let taken = join_all(takes).await.into_iter().map(Result::unwrap);
+        assert_eq!(taken.filter(|taken| *taken).count(), 1);
+    }
+}
+
+async fn a_cap_holds_over_all_nodes<S>(redis: &OnRedis<S>, prefix: &str) {
+    let limits = LocalLimits {
+        sessions: SessionLimits {
+            per_owner: 10,
+            ..limits().sessions
+        },
+        ..limits()
+    };
+    let nodes = [
+        redis.node(prefix, &limits).await,
+        redis.node(prefix, &limits).await,
+    ];
+    let owner = SessionOwner {
+        tenant: TenantId::new(Uuid::from_u128(1)),
+        key: KeyId::new(Uuid::from_u128(2)),
+    };
+    let id = |n: usize| Uuid::from_u128(100 + n as u128);
+
+    for round in 0..5 {
+        let begins = (0..8).map(|n| {
+            let cache: &Cache = &nodes[n % 2];
+            cache.sessions.begin(id(8 * round + n), owner, Bytes::new())
+        });
+        join_all(begins).await.into_iter().for_each(Result::unwrap);
+    }
+
+    let mut living = Vec::new();
+    for n in 0..40 {
+        if nodes[n % 2].sessions.touch(id(n)).await.unwrap().is_some() {
+            living.push(n);
+        }
+    }
+    assert_eq!(living.len(), 10, "{living:?}");
+    assert!(
+        living.iter().all(|n| *n >= 24),
+        "the oldest went: {living:?}"
+    );
+}
+
+async fn a_session_that_ended_on_one_node_has_ended_on_all_for_good<S>(
+    redis: &OnRedis<S>,
+    prefix: &str,
+) {
+    let (first, second) = (
+        redis.node(prefix, &limits()).await,
+        redis.node(prefix, &limits()).await,
+    );
+    let owner = SessionOwner {
+        tenant: TenantId::new(Uuid::from_u128(1)),
+        key: KeyId::new(Uuid::from_u128(2)),
+    };
+    let begin = async |cache: &Cache| cache.sessions.begin(SESSION, owner, text(1)).await;
+    begin(&first).await.unwrap();
+    let changed = second.sessions.subscribe(SESSION, "a:1").await.unwrap();
+    assert_eq!(changed, Changed::Done);
+    let record = first.sessions.touch(SESSION).await.unwrap().unwrap();
+    assert_eq!(record.subscriptions.len(), 1);
+
+    assert!(second.sessions.end(SESSION).await.unwrap());
+    begin(&first).await.unwrap();
+
+    assert_eq!(first.sessions.touch(SESSION).await.unwrap(), None);
+}
