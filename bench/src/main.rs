@@ -5,11 +5,14 @@
 //! - `large` with 64 KiB of text,
 //! - `steps` with 20 progress events before its answer, as a stream.
 //!
+//! A GET is answered with a stream that stays silent.
+//!
 //! `bench-upstream` listens on a free port of loopback and prints its URL (`/mcp`). `/tools/{n}`
 //! beside it is a server of `n` tools, for lists.
 
 mod answers;
 
+use std::convert::Infallible;
 use std::io::Write;
 
 use axum::Router;
@@ -18,6 +21,7 @@ use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use bytes::Bytes;
+use futures_util::stream;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, StatusCode};
 use serde::Deserialize;
@@ -68,10 +72,22 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A stream on which nothing happens.
+fn silent() -> Response {
+    let headers = [
+        (CONTENT_TYPE.as_str(), "text/event-stream"),
+        // nginx would hold even the head back.
+        ("x-accel-buffering", "no"),
+    ];
+    let body = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
+    (headers, body).into_response()
+}
+
 fn answer(method: &Method, headers: &HeaderMap, body: &Bytes, tools: &str) -> Response {
     match *method {
         Method::POST => {}
         Method::DELETE => return StatusCode::NO_CONTENT.into_response(),
+        Method::GET => return silent(),
         _ => return StatusCode::METHOD_NOT_ALLOWED.into_response(),
     }
     let Ok(message) = serde_json::from_slice::<Message<'_>>(body) else {

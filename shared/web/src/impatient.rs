@@ -28,6 +28,10 @@ impl<S> Impatient<S> {
         }
     }
 
+    pub(crate) fn get_ref(&self) -> &S {
+        &self.stream
+    }
+
     fn timed<T>(
         &mut self,
         cx: &mut Context<'_>,

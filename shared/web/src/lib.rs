@@ -6,6 +6,8 @@
 
 pub mod admin;
 mod body;
+mod chunked;
+mod handover;
 mod hosts;
 mod impatient;
 mod listener;
@@ -18,8 +20,9 @@ mod problem;
 mod request_id;
 
 pub use body::{BodyLimits, Json};
+pub use handover::LongLived;
 pub use hosts::HostPolicy;
-pub use listener::{Listener, ServeLimits, bind};
+pub use listener::{Listener, PeerCertificates, ServeLimits, Tls, bind};
 pub use observe::Observer;
 pub use page::PageQuery;
 pub use path::Path;

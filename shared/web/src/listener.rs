@@ -1,5 +1,7 @@
 //! Sockets that are bound before any work starts, and drained before the process ends.
 
+mod tls;
+
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -11,6 +13,7 @@ use anyhow::Context;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use futures_util::TryFutureExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -22,12 +25,18 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tower::Service;
 
+use crate::chunked;
+use crate::handover::{Handover, Lent};
 use crate::impatient::Impatient;
+
+pub use tls::{PeerCertificates, Tls};
 
 /// Connections that the kernel holds for us before we accept them.
 const BACKLOG: u32 = 1024;
 /// The smallest buffer that hyper reads a request's head into.
 const HEAD_MIN_BYTES: usize = 8192;
+/// Requests that a peer may take back at once; hyper's own default.
+const RESETS_MIN: usize = 20;
 /// How long to wait when the machine has no descriptor left for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -143,14 +152,40 @@ impl Listener {
         process: &Process,
         limits: ServeLimits,
     ) -> anyhow::Result<()> {
+        self.serve_by(None, router, process, limits).await
+    }
+
+    /// As [`serve`](Self::serve), over TLS. Handlers find what certificates the peer showed as
+    /// [`PeerCertificates`].
+    pub async fn serve_over(
+        self,
+        tls: Tls,
+        router: Router,
+        process: &Process,
+        limits: ServeLimits,
+    ) -> anyhow::Result<()> {
+        self.serve_by(Some(tls), router, process, limits).await
+    }
+
+    async fn serve_by(
+        self,
+        tls: Option<Tls>,
+        router: Router,
+        process: &Process,
+        limits: ServeLimits,
+    ) -> anyhow::Result<()> {
         limits.validate()?;
         let slots = Arc::new(Semaphore::new(limits.connections as usize));
         let server = Arc::new(Server::new(router, process.shutdown.clone(), &limits));
         while let Some((stream, peer)) = self.accept(&process.shutdown, &slots).await {
-            let (server, slot) = (server.clone(), stream.slot);
+            let (server, slot, tls) = (server.clone(), stream.slot, tls.clone());
             // Tracked by the process; nobody joins it.
             drop(process.tasks.joinable(async move {
-                server.connection(stream.tcp, peer).await;
+                match tls {
+                    // Boxed, so that it does not cost those without.
+                    Some(tls) => Box::pin(server.secured(&tls, stream.tcp, peer)).await,
+                    None => server.connection(stream.tcp, peer).await,
+                }
                 drop(slot);
             }));
         }
@@ -223,6 +258,7 @@ impl Server {
             .header_read_timeout(header_time)
             .max_headers(limits.headers)
             .max_buf_size(header_bytes);
+        let resets = limits.streams as usize / 4;
         let mut either = Builder::new(TokioExecutor::new());
         either
             .http1()
@@ -235,6 +271,9 @@ impl Server {
             .timer(TokioTimer::new())
             .keep_alive_interval(header_time)
             .max_concurrent_streams(limits.streams)
+            // Of requests that are taken back before they are looked at; a flood of them ends the
+            // connection.
+            .max_pending_accept_reset_streams(Some(resets.max(RESETS_MIN)))
             .max_header_list_size(u32::try_from(header_bytes).unwrap_or(u32::MAX));
         let (write_time, drain_time) = (limits.write_timeout, limits.drain);
         Self {
@@ -256,16 +295,22 @@ impl Server {
             return;
         };
         let spoken = Arc::new(AtomicBool::new(false));
+        let handover = Handover::new();
         let service = {
             let (router, spoken) = (self.router.clone(), spoken.clone());
+            let handover = handover.clone();
             hyper::service::service_fn(move |request: http::Request<Incoming>| {
                 spoken.store(true, Ordering::Relaxed);
                 let mut request = request.map(Body::new);
                 request.extensions_mut().insert(ConnectInfo(peer));
-                router.clone().call(request)
+                let (method, version) = (request.method().clone(), request.version());
+                let handover = handover.clone();
+                let answer = router.clone().call(request);
+                answer.map_ok(move |answer| handover.announce(answer, &method, version))
             })
         };
-        let stream = TokioIo::new(Impatient::new(stream, self.write_time));
+        let stream = Impatient::new(stream, self.write_time);
+        let stream = TokioIo::new(Lent::new(stream, handover.clone()));
         // Pinned where they are made: moved, each would take its room twice, in every connection.
         let ended = if is_http1 {
             let connection = pin!(self.http1.serve_connection(stream, service).with_upgrades());
@@ -277,6 +322,14 @@ impl Server {
             let end = auto::UpgradeableConnection::graceful_shutdown;
             let ended = self.drive(connection, end, &spoken).await;
             ended.map_err(|error| error.to_string())
+        };
+        let ended = match handover.take() {
+            Some((stream, body)) => {
+                let rest = pin!(chunked::write(stream, body));
+                let ended = self.drive(rest, |_| {}, &spoken).await;
+                ended.map_err(|error| error.to_string())
+            }
+            None => ended,
         };
         if let Err(error) = ended {
             tracing::debug!(%peer, "connection ended: {error}");

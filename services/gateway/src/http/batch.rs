@@ -8,7 +8,7 @@ use ::mcp::batch::{join, split};
 use ::mcp::{Message, ProtocolVersion, codes, header, parse};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use cache::StreamId;
+use cache::{SessionId, StreamId};
 use futures_util::{StreamExt, stream};
 use http::StatusCode;
 use serde_json::value::RawValue;
@@ -18,7 +18,7 @@ use super::endpoints::{legacy_only, session};
 use super::inbound::Inbound;
 use super::respond::{as_event, events, refused, whole};
 use super::tail::{Holds, Tail};
-use crate::core::{self, Answer, Client, Ended, LegacyClient, Reply, Step};
+use crate::core::{self, Answer, Client, Ended, LegacyClient, Reply, Step, is_of_a_moment};
 use crate::metrics::{End, Era, Method};
 use crate::service::App;
 
@@ -156,7 +156,7 @@ impl Batch {
     ) -> anyhow::Result<()> {
         let app = inbound.caller.app.clone();
         let said = run(&inbound, client, self.requests, true);
-        write(&app, stream, self.answers, said).await
+        write(&app, (client.session.id, stream), self.answers, said).await
     }
 }
 
@@ -269,10 +269,10 @@ async fn answer(
         .tasks
         .disposable("stream of a batch", async move {
             if let Some(message) = message {
-                keeper.streams.append(stream, message).await?;
+                keeper.streams.append(session, stream, message).await?;
             }
-            let written = write(&keeper, stream, answers, said).await;
-            keeper.streams.close(stream).await?;
+            let written = write(&keeper, (session, stream), answers, said).await;
+            keeper.streams.close(session, stream).await?;
             written
         });
     let tail = Tail::begin(app.clone(), reader, client.session.version, Holds::Answer);
@@ -282,16 +282,16 @@ async fn answer(
 /// Writes what there is and what comes into a stream, until nothing comes or it takes no more.
 async fn write(
     app: &App,
-    stream: StreamId,
+    (session, stream): (SessionId, StreamId),
     answers: Answers,
     mut said: mpsc::Receiver<Said>,
 ) -> anyhow::Result<()> {
     for answer in answers.into_iter().flatten() {
-        app.streams.append(stream, answer).await?;
+        app.streams.append(session, stream, answer).await?;
     }
     while let Some(said) = said.recv().await {
         let (Said::Message(body) | Said::Answer(_, body)) = said;
-        if app.streams.append(stream, body).await?.is_none() {
+        if app.streams.append(session, stream, body).await?.is_none() {
             break;
         }
     }
@@ -308,6 +308,7 @@ fn array(inbound: &Inbound, status: StatusCode, answers: Answers) -> Response {
         status,
         body: join(&answers),
         end: End::Ok,
+        again: is_of_a_moment(status),
     };
     match inbound.accepts.json || status != StatusCode::OK {
         true => whole(answer),

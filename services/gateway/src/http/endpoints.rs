@@ -19,18 +19,30 @@ use crate::core::{self, Answer, Caller};
 use crate::service::App;
 use crate::websocket;
 
-/// The endpoints: all of a tenant, and one connector alone; each with those of 2024-11-05.
-pub(crate) const ROUTES: [&str; 6] = [
+/// The endpoints: all of a tenant, and one connector alone; each with those of 2024-11-05, and a
+/// second URL for WebSocket.
+pub(crate) const ROUTES: [&str; 8] = [
     "/api/v1/{tenant}/mcp",
     "/api/v1/{tenant}/mcp/sse",
     "/api/v1/{tenant}/mcp/messages",
+    "/api/v1/{tenant}/mcp/ws",
     "/api/v1/{tenant}/connectors/{connector}/mcp",
     "/api/v1/{tenant}/connectors/{connector}/mcp/sse",
     "/api/v1/{tenant}/connectors/{connector}/mcp/messages",
+    "/api/v1/{tenant}/connectors/{connector}/mcp/ws",
 ];
 
 pub(crate) fn routes() -> Router<Arc<App>> {
-    let [all, all_sse, all_messages, one, one_sse, one_messages] = ROUTES;
+    let [
+        all,
+        all_sse,
+        all_messages,
+        all_ws,
+        one,
+        one_sse,
+        one_messages,
+        one_ws,
+    ] = ROUTES;
     Router::new()
         .route(all, any(streamable))
         .route(one, any(streamable))
@@ -38,6 +50,8 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route(one_sse, any(sse))
         .route(all_messages, any(messages))
         .route(one_messages, any(messages))
+        .route(all_ws, any(ws))
+        .route(one_ws, any(ws))
 }
 
 /// The endpoint that a path names.
@@ -57,14 +71,30 @@ async fn streamable(State(app): State<Arc<App>>, path: NamedPath, request: Reque
         Err(problem) => return problem.into_response(),
     };
     if websocket::is_upgrade(&request) {
-        let place = caller.place_in(None, Arc::default());
-        return websocket::upgrade(caller.app, place, request).await;
+        return upgrade(caller, request).await;
     }
     match *request.method() {
         Method::POST => post::serve(caller, request).await,
         Method::GET => get::serve(caller, request.headers()).await,
         Method::DELETE => delete(&caller, request.headers()).await,
         _ => method_not_allowed("GET, POST, DELETE"),
+    }
+}
+
+async fn upgrade(caller: Caller, request: Request) -> Response {
+    let place = caller.place_in(None, Arc::default());
+    websocket::upgrade(caller.app, place, request).await
+}
+
+/// `…/ws`: WebSocket and nothing else.
+async fn ws(State(app): State<Arc<App>>, path: NamedPath, request: Request) -> Response {
+    if request.method() != Method::GET {
+        return method_not_allowed("GET");
+    }
+    match enter(app, path, request.headers()).await {
+        Ok(caller) if websocket::is_upgrade(&request) => upgrade(caller, request).await,
+        Ok(_) => websocket::upgrade_required().into_response(),
+        Err(problem) => problem.into_response(),
     }
 }
 

@@ -9,7 +9,7 @@ use super::accept::Accepts;
 use super::endpoints::{legacy_only, session};
 use super::event_id;
 use super::inbound::not_acceptable;
-use super::respond::{events, whole};
+use super::respond::{lasting_events, whole};
 use super::tail::{Holds, Tail};
 use crate::core::{Answer, Caller, Client};
 use crate::hub::{Dress, Filter, Listening, Sink, TooMany};
@@ -19,7 +19,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 pub(super) async fn serve(caller: Caller, headers: &HeaderMap) -> Response {
     match stream(&caller, headers).await {
-        Ok(tail) => events(tail.events()),
+        Ok(tail) => lasting_events(tail.events()),
         Err(response) => *response,
     }
 }
@@ -90,7 +90,10 @@ async fn standalone(
     let listening = match listen(caller, client, stream).await {
         Ok(listening) => listening,
         Err(error) => {
-            app.streams.close(stream).await.map_err(unavailable)?;
+            app.streams
+                .close(session, stream)
+                .await
+                .map_err(unavailable)?;
             return Err(too_many(error));
         }
     };
@@ -105,7 +108,8 @@ async fn listen(caller: &Caller, client: &Client, stream: StreamId) -> Result<Li
         .map(|client| client.record.subscriptions.clone());
     let filter = filter(uris.unwrap_or_default());
     let (place, app) = (caller.place(client), &caller.app);
-    let sink = Sink::Stream(stream);
+    let session = client.legacy().map(|client| client.session.id);
+    let sink = Sink::Stream(session.unwrap_or(stream), stream);
     let listening = app.hub.listen(place, filter, sink, Dress::Legacy)?;
     // What was subscribed to since the record was read found nobody listening yet.
     if let Some(client) = client.legacy()
@@ -125,6 +129,7 @@ pub(super) fn filter(uris: Vec<Box<str>>) -> Filter {
         prompts: true,
         resources: true,
         uris,
+        tasks: Vec::new(),
     }
 }
 

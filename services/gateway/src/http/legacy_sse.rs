@@ -20,7 +20,7 @@ use super::endpoints::legacy_only;
 use super::get;
 use super::inbound::{Inbound, check_form, not_acceptable, read};
 use super::pump;
-use super::respond::{events, refused, whole};
+use super::respond::{lasting_events, refused, whole};
 use super::tail::{Holds, Tail};
 use crate::core::{self, Answer, Caller, Carrier, Client, LegacyClient, Opened, Reply, Session};
 use crate::hub::{Dress, Listening, Sink};
@@ -39,7 +39,7 @@ pub(super) async fn connect(caller: Caller, request: Request) -> Response {
     let endpoint = path.strip_suffix("/sse").unwrap_or(path);
     let session = caller.app.ids.next();
     match open(&caller, endpoint, session).await {
-        Ok(tail) => events(tail.events()),
+        Ok(tail) => lasting_events(tail.events()),
         Err(response) => {
             if let Err(error) = core::end_session(&caller.app, session).await {
                 tracing::debug!("a session that did not begin is left to age: {error}");
@@ -72,7 +72,7 @@ impl Connection {
         self.agreed = true;
         let filter = get::filter(client.record.subscriptions.clone());
         let place = self.caller.place(&Client::Legacy(client));
-        let sink = Sink::Stream(self.session.id);
+        let sink = Sink::Stream(self.session.id, self.session.id);
         // It takes the place of the one before, so there is room for it.
         match self
             .caller
@@ -94,14 +94,18 @@ async fn open(caller: &Caller, endpoint: &str, id: SessionId) -> Result<Tail, Bo
     let session = begun.map_err(unavailable)?;
     app.streams.open(id, id).await.map_err(unavailable)?;
     let reader = app.streams.attach(id, id, 0).await.map_err(unavailable)?;
-    let dropped = || unavailable(CacheError("the stream was dropped at once".to_owned()));
+    let dropped = || {
+        unavailable(CacheError::Full(
+            "the stream was dropped at once".to_owned(),
+        ))
+    };
     let reader = reader.ok_or_else(dropped)?;
     let filter = get::filter(Vec::new());
     // What the client can do is not known yet; what counts until then is that it has a place.
     let place = caller.place_in(Some(id), Arc::default());
     let listening = app
         .hub
-        .listen(place, filter, Sink::Stream(id), Dress::Legacy);
+        .listen(place, filter, Sink::Stream(id, id), Dress::Legacy);
     let listening = listening.map_err(|too_many| Box::new(crowded(&too_many).into_response()))?;
     let sealed = session.seal(&app.sealer);
     let first = format!("event: endpoint\ndata: {endpoint}/messages?sessionId={sealed}\n\n");
@@ -255,7 +259,7 @@ async fn request(
             let app = app.clone();
             let tasks = app.process.tasks.clone();
             tasks.disposable("request of a connection", async move {
-                pump::fill(&app, stream, running, None, counted).await
+                pump::fill(&app, (stream, stream), running, None, counted).await
             });
             Ok(())
         }
@@ -266,7 +270,13 @@ async fn request(
 
 /// Puts an answer into the session's stream; a session without one is over.
 async fn append(inbound: &Inbound, stream: SessionId, message: Bytes) -> Result<(), Answer> {
-    match inbound.caller.app.streams.append(stream, message).await {
+    match inbound
+        .caller
+        .app
+        .streams
+        .append(stream, stream, message)
+        .await
+    {
         Ok(Some(_)) => Ok(()),
         Ok(None) => Err(core::SessionGone::Gone.answer("null")),
         Err(error) => Err(Answer::unavailable("null", &error)),

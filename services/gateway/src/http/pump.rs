@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cache::StreamId;
+use cache::{SessionId, StreamId};
 
 use super::inbound::Counted;
 use crate::core::{Ended, Running, Step};
@@ -14,13 +14,14 @@ use crate::service::App;
 /// Puts a request's messages and its answer into a stream of its own, and closes that.
 pub(super) async fn run(
     app: Arc<App>,
-    stream: StreamId,
+    place: (SessionId, StreamId),
     running: Box<Running>,
     first: Option<Step>,
     counted: Counted,
 ) -> anyhow::Result<()> {
-    let filled = fill(&app, stream, running, first, counted).await;
-    app.streams.close(stream).await?;
+    let filled = fill(&app, place, running, first, counted).await;
+    let (session, stream) = place;
+    app.streams.close(session, stream).await?;
     filled
 }
 
@@ -28,7 +29,7 @@ pub(super) async fn run(
 /// goes on alone.
 pub(super) async fn fill(
     app: &App,
-    stream: StreamId,
+    place: (SessionId, StreamId),
     mut running: Box<Running>,
     first: Option<Step>,
     counted: Counted,
@@ -45,19 +46,19 @@ pub(super) async fn fill(
         };
         match step {
             Step::Message(message) => {
-                if !append(app, stream, message).await? {
+                if !append(app, place, message).await? {
                     return Ok(());
                 }
             }
             Step::End(ended) => {
                 // What was said before the end comes before the answer.
                 while let Some(message) = running.waiting() {
-                    append(app, stream, message).await?;
+                    append(app, place, message).await?;
                 }
                 match ended {
                     Ended::Answer(answer) => {
                         counted(answer.end);
-                        append(app, stream, answer.body).await?;
+                        append(app, place, answer.body).await?;
                     }
                     Ended::Cancelled => counted(End::Cancelled),
                 }
@@ -67,7 +68,11 @@ pub(super) async fn fill(
     }
 }
 
-async fn append(app: &App, stream: StreamId, message: Bytes) -> anyhow::Result<bool> {
-    let number = app.streams.append(stream, message).await?;
+async fn append(
+    app: &App,
+    (session, stream): (SessionId, StreamId),
+    message: Bytes,
+) -> anyhow::Result<bool> {
+    let number = app.streams.append(session, stream, message).await?;
     Ok(number.is_some())
 }

@@ -8,7 +8,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use prometheus_client::metrics::gauge::Gauge;
 
 use crate::core::Answer;
@@ -18,18 +18,17 @@ const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 
 /// An answer as one JSON document.
 pub(super) fn whole(answer: Answer) -> Response {
-    let again = matches!(
-        answer.status,
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
-    );
     let mut response = Response::new(Body::from(answer.body));
     *response.status_mut() = answer.status;
     response.headers_mut().insert(CONTENT_TYPE, JSON);
-    if again {
-        let second = HeaderValue::from_static("1");
-        response.headers_mut().insert(RETRY_AFTER, second);
-    }
+    come_again(response.headers_mut(), answer.again);
     response
+}
+
+fn come_again(headers: &mut HeaderMap, again: bool) {
+    if again {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
 }
 
 /// Refuses, with 400, what is no request at all.
@@ -43,6 +42,7 @@ pub(super) fn as_event(answer: Answer) -> Response {
     let mut response = Response::new(Body::from(sse::encode(&answer.body)));
     *response.status_mut() = answer.status;
     stream_headers(response.headers_mut());
+    come_again(response.headers_mut(), answer.again);
     response
 }
 
@@ -58,6 +58,13 @@ pub(super) fn events(stream: impl Stream<Item = Bytes> + Send + 'static) -> Resp
     let body = Body::from_stream(stream.map(Ok::<_, Infallible>));
     let mut response = Response::new(body);
     stream_headers(response.headers_mut());
+    response
+}
+
+/// A stream of events that is mostly silent, and stays open while its client does.
+pub(super) fn lasting_events(stream: impl Stream<Item = Bytes> + Send + 'static) -> Response {
+    let mut response = events(stream);
+    response.extensions_mut().insert(web::LongLived);
     response
 }
 

@@ -1,17 +1,17 @@
 //! What comes of a message, in the form that fits it and that the client takes.
 
+use ::mcp::codes;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
 use super::direct;
 use super::inbound::{Counted, Inbound, era_of};
 use super::pump;
-use super::respond::{Open, as_event, events, no_events, whole};
+use super::respond::{Open, as_event, events, lasting_events, no_events, whole};
 use super::tail::{Holds, Tail};
 use crate::core::{Answer, Client, Ended, LegacyClient, Reply, Running, Step};
 use crate::hub::Listen;
 use crate::metrics::{End, Era, Method};
-use crate::websocket::crowded;
 
 impl Inbound {
     pub(super) async fn send(&self, method: Method, client: Client, reply: Reply) -> Response {
@@ -112,7 +112,7 @@ impl Inbound {
                 return self.send_directly(running, first, counted);
             }
         };
-        let work = pump::run(app.clone(), stream, running, first, counted);
+        let work = pump::run(app.clone(), (session, stream), running, first, counted);
         app.process
             .tasks
             .disposable("stream of a legacy request", work);
@@ -124,18 +124,21 @@ impl Inbound {
     fn send_notifications(&self, method: Method, client: &Client, listen: Listen) -> Response {
         if !self.accepts.stream {
             let message = "Not Acceptable: the answer is a stream of events";
-            return self.refuse(super::inbound::not_acceptable(message));
+            let (status, code) = (StatusCode::NOT_ACCEPTABLE, codes::INVALID_REQUEST);
+            let answer = Answer::refused(status, &listen.id, code, message, None);
+            return self.send_answer(method, era_of(client), answer);
         }
-        let app = &self.caller.app;
+        let (app, id) = (&self.caller.app, listen.id.clone());
         match app.hub.subscribe(self.caller.place(client), listen) {
             Ok(subscription) => {
                 self.count(method, era_of(client), End::Ok);
                 let open = Open::count(&app.metrics.streams);
-                events(direct::listen(subscription, app.config.keep_alive, open))
+                let keep_alive = app.config.keep_alive;
+                lasting_events(direct::listen(subscription, keep_alive, open))
             }
             Err(too_many) => {
-                self.count(method, era_of(client), End::Refused);
-                crowded(&too_many).into_response()
+                let answer = Answer::too_many(&id, &too_many.message());
+                self.send_answer(method, era_of(client), answer)
             }
         }
     }
