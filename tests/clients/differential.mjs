@@ -1,9 +1,10 @@
 // Holds the same conversation with a server and with an endpoint in front of it, and compares every
 // message, byte for byte but for what is each endpoint's own (see differential/normal.mjs).
 //
-//   MCP_KEY=… node differential.mjs CONVERSATION DIRECT_URL URL
+//   MCP_KEY=… node differential.mjs CONVERSATION[@REVISION] DIRECT_URL URL
 //
-// A conversation is a file in differential/conversations.
+// A conversation is a file in differential/conversations; the revision is that of a legacy client,
+// 2025-11-25 unless named.
 
 import { hold } from './differential/talk.mjs';
 import { Wire } from './differential/wire.mjs';
@@ -13,7 +14,9 @@ if (!through) {
   console.error('usage: MCP_KEY=… node differential.mjs CONVERSATION DIRECT_URL URL');
   process.exit(2);
 }
-const { conversation } = await import(`./differential/conversations/${name}.mjs`);
+const [file, revision] = name.split('@');
+const module = await import(`./differential/conversations/${file}.mjs`);
+const conversation = revision ? module.conversationOf(revision) : module.conversation;
 const key = process.env.MCP_KEY;
 const headers = key ? { authorization: `Bearer ${key}` } : {};
 

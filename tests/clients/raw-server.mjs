@@ -2,14 +2,14 @@
 // allows, spaces, members that nobody knows. It also tells how a request has reached it. Speaks
 // one era. Prints its URL when it listens.
 //
-//   node raw-server.mjs legacy|modern
+//   node raw-server.mjs legacy|modern [REVISION]
 
 import { createServer } from 'node:http';
 
 import { legacy } from './raw/legacy.mjs';
 import { modern } from './raw/modern.mjs';
 
-const serve = { legacy, modern }[process.argv[2]]();
+const serve = { legacy, modern }[process.argv[2]](process.argv[3]);
 
 async function body(request) {
   let text = '';

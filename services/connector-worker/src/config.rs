@@ -70,6 +70,10 @@ impl Config {
                 self.upstream.lanes_per_connector,
             ),
             (
+                "upstream.remote_lanes_per_connector",
+                self.upstream.remote_lanes_per_connector,
+            ),
+            (
                 "upstream.parked_per_tenant",
                 self.upstream.parked_per_tenant,
             ),

@@ -131,6 +131,7 @@ impl Runner {
                         message: "Method not found: this connector has nothing but tools"
                             .to_owned(),
                         data: None,
+                        raw: None,
                     });
                 };
                 // Boxed, as is the hosted one below: its future is large, and room for it would be

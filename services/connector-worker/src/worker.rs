@@ -245,7 +245,7 @@ fn log_failure(call: &Call, failure: &Failure, took: Duration) {
 
 impl Execute for Worker {
     fn execute(&self, call: Call, events: Option<Events>) -> BoxFuture<'_, Outcome> {
-        if call.request.method == Method::Watch {
+        if matches!(call.request.method, Method::Watch | Method::WatchTask) {
             return Box::pin(async move { self.watch(&call, events.as_ref()).await });
         }
         // Below the default level: opening a span would cost about as much as all else done here.

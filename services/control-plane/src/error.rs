@@ -127,7 +127,10 @@ impl Error {
             // It was there a moment ago.
             StorageError::NotFound => Self::ConcurrentChange,
             StorageError::UnknownTools(names) => Self::UnknownTools(names),
-            StorageError::Unavailable(_) | StorageError::Locked { .. } => Self::Unavailable {
+            StorageError::Unavailable(_)
+            | StorageError::ReadOnly(_)
+            | StorageError::InDoubt(_)
+            | StorageError::Locked { .. } => Self::Unavailable {
                 doing,
                 cause: error.to_string(),
             },

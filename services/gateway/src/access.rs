@@ -69,6 +69,13 @@ impl Keys {
     }
 }
 
+impl Keys {
+    /// When a key ends by itself, if it does.
+    pub(crate) fn expires_at(&self, key: KeyId) -> Option<OffsetDateTime> {
+        self.0.get(&key)?.key.expires_at
+    }
+}
+
 impl CompiledKey {
     pub(crate) fn principal(&self) -> Principal {
         Principal::from(&self.key)

@@ -190,6 +190,7 @@ impl Config {
                 total_bytes: self.streams_bytes,
             },
             marks: self.marks_total,
+            counters: self.marks_total,
         }
     }
 

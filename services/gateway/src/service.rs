@@ -59,7 +59,7 @@ pub(crate) struct App {
 impl Gateway {
     /// The MCP endpoints: all of a tenant, and one connector alone; each with the two that
     /// clients of 2024-11-05 know.
-    pub const ROUTES: [&'static str; 6] = http::ROUTES;
+    pub const ROUTES: [&'static str; 8] = http::ROUTES;
 
     /// Puts a gateway together; it loads each tenant on first use.
     pub fn build(config: Config, deps: Deps, process: &Process) -> anyhow::Result<Self> {
@@ -70,13 +70,17 @@ impl Gateway {
             tenants: tenants.clone(),
             workers: deps.workers.clone(),
             streams: deps.cache.streams.clone(),
+            mailboxes: deps.cache.mailboxes.clone(),
+            ids: deps.ids.clone(),
+            input_timeout: config.input_timeout,
+            json_depth: config.json_max_depth,
             process: process.clone(),
             clock: deps.clock.clone(),
             limits: config.hub_limits(),
         });
         let app = App {
             tenants,
-            workers: deps.workers,
+            workers: hub.workers(),
             sessions: deps.cache.sessions,
             streams: deps.cache.streams,
             mailboxes: deps.cache.mailboxes,

@@ -13,6 +13,11 @@ pub struct UpstreamInfo {
     /// What it wants models to know of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instructions: Option<String>,
+    /// The first page of its `tools/list` result as it came, but with an empty `tools` and without
+    /// `nextCursor`; absent where there is nothing besides those, or too much. Further members of
+    /// results so reach clients too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_list: Option<Box<RawValue>>,
 }
 
 impl PartialEq for UpstreamInfo {
@@ -20,5 +25,7 @@ impl PartialEq for UpstreamInfo {
         self.version == other.version
             && self.capabilities.get() == other.capabilities.get()
             && self.instructions == other.instructions
+            && self.tool_list.as_ref().map(|raw| raw.get())
+                == other.tool_list.as_ref().map(|raw| raw.get())
     }
 }

@@ -85,6 +85,11 @@ impl HeaderParams {
         self.0.is_empty()
     }
 
+    /// Whether `header`, a full name in lower case, is that of an annotated parameter.
+    pub fn has(&self, header: &str) -> bool {
+        self.0.iter().any(|param| param.header == header)
+    }
+
     /// Checks that each header repeats its argument, as a server must. `header` gives the values
     /// of a field, by lower-case name.
     pub fn check<'h, F, I>(

@@ -36,6 +36,6 @@ pub use log_level::LogLevel;
 pub use meta::{Meta, keys};
 pub use object::{Members, members};
 pub use params::{ListenFilter, Params, Reference};
-pub use respond::{error_response, notification, request, result_response};
+pub use respond::{error_response, notification, raw_error_response, request, result_response};
 pub use server_capabilities::ServerCapabilities;
 pub use version::{LEGACY_VERSIONS, MODERN_VERSIONS, ProtocolVersion};

@@ -1,6 +1,7 @@
 //! Multi-round-trip requests (2026-07-28): what a server asks of the client in mid-call, and the
 //! same as the server requests of older revisions.
 
+mod answers;
 mod legacy;
 
 use std::borrow::Cow;
@@ -10,8 +11,10 @@ use serde::Deserialize;
 use serde::de::Error as _;
 use serde_json::value::RawValue;
 
+pub use answers::InputKind;
 pub use legacy::request_for_legacy;
 
+use crate::edge::ServerInfo;
 use crate::edit::{Edits, member, quoted, string};
 use crate::meta::keys;
 use crate::object::members;
@@ -73,14 +76,14 @@ pub fn input_requests(raw: &str) -> Result<Vec<InputRequest<'_>>, serde_json::Er
     Ok(requests)
 }
 
-/// Writes a modern result that asks for input. `requests`, `meta` and `server_info` are JSON
-/// objects; a `meta` that names a server keeps that one.
-pub fn write_input_required(
+/// Writes a modern result that asks for input. `requests` and `meta` are JSON objects.
+pub fn write_input_required<'a>(
     requests: Option<&[u8]>,
     state: Option<&str>,
     meta: Option<&[u8]>,
-    server_info: &str,
+    server: impl Into<ServerInfo<'a>>,
 ) -> Bytes {
+    let server = server.into();
     let mut out = r#"{"resultType":"input_required""#.to_owned();
     if let Some(requests) = requests.and_then(|json| std::str::from_utf8(json).ok()) {
         out.push_str(",\"inputRequests\":");
@@ -93,10 +96,14 @@ pub fn write_input_required(
     out.push_str(",\"_meta\":{");
     let meta = meta.and_then(|json| std::str::from_utf8(json).ok());
     let meta = meta.and_then(|json| members(json).ok()).unwrap_or_default();
-    if member(&meta, keys::SERVER_INFO).is_none() {
-        out.push_str(&format!("\"{}\":{server_info}", keys::SERVER_INFO));
+    let named = member(&meta, keys::SERVER_INFO).is_some();
+    if !named || server.is_always() {
+        out.push_str(&format!("\"{}\":{}", keys::SERVER_INFO, server.json()));
     }
     for (name, raw) in meta {
+        if server.is_always() && name == keys::SERVER_INFO {
+            continue;
+        }
         if !out.ends_with('{') {
             out.push(',');
         }

@@ -33,6 +33,17 @@ pub fn error_response(id: &str, code: i64, message: &str, data: Option<&[u8]>) -
     out.freeze()
 }
 
+/// A JSON-RPC error answer; both parts are raw JSON, `error` an object.
+pub fn raw_error_response(id: &str, error: &[u8]) -> Bytes {
+    let mut out = BytesMut::with_capacity(32 + id.len() + error.len());
+    out.put_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
+    out.put_slice(id.as_bytes());
+    out.put_slice(b",\"error\":");
+    out.put_slice(error);
+    out.put_u8(b'}');
+    out.freeze()
+}
+
 /// A notification; `params` is a raw JSON object.
 pub fn notification(method: &str, params: &[u8]) -> Bytes {
     let mut out = BytesMut::with_capacity(48 + method.len() + params.len());

@@ -23,24 +23,27 @@ const mask = (text) =>
 const parsed = (text) => JSON.stringify(JSON.parse(text));
 const sorted = (text) => object(members(text).sort(byName));
 
-/**
- * Tools are listed from what an administrator approved: in an order of their own, and without what
- * concerns tasks, which each hop agrees on alone.
- */
+/** A tool that demands a task does not say so where tasks are not offered. */
+const demandsTask = ([name, value]) =>
+  name === 'execution' && JSON.parse(value).taskSupport === 'required';
+
 function tools(text, unlisted) {
-  return elements(text)
+  const listed = elements(text)
     .filter((tool) => !unlisted.includes(JSON.parse(member(tool, 'name'))))
-    .map((tool) => object(members(tool).filter(([name]) => name !== 'execution')))
-    .sort()
-    .join('\n');
+    .map((tool) => (members(tool).some(demandsTask) ? withoutDemand(tool) : tool));
+  return `[${listed.join(',\n')}]`;
 }
 
+const withoutDemand = (tool) => object(members(tool).filter((it) => !demandsTask(it)));
+
 function result(text, method, unlisted) {
-  if (method === 'tools/list') return tools(member(text, 'tools'), unlisted);
   const gone = [...(OWN[method] ?? []), ...ALWAYS_OWN];
   const kept = members(text)
     .filter(([name]) => !gone.includes(name))
     .flatMap(([name, value]) => {
+      // Every endpoint has cursors of its own.
+      if (name === 'nextCursor') return [[name, '<cursor>']];
+      if (name === 'tools' && method === 'tools/list') return [[name, tools(value, unlisted)]];
       if (name !== '_meta') return [[name, value]];
       const meta = members(value).filter(([key]) => key !== SERVER_INFO);
       return meta.length > 0 ? [[name, object(meta)]] : [];
@@ -63,13 +66,7 @@ function params(text, method) {
   return WRITTEN_ANEW.includes(method) ? sorted(kept) : kept;
 }
 
-/** The message is text that is read and written again; what follows it is not. */
-function error(text, words) {
-  if (!words) return member(text, 'code');
-  return object(
-    members(text).map(([name, value]) => [name, name === 'message' ? parsed(value) : value]),
-  );
-}
+const error = (text, words) => (words ? text : member(text, 'code'));
 
 /**
  * One message without what may differ.

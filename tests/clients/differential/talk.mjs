@@ -6,10 +6,14 @@
 //   answers   what is answered to what the server asks in mid-call, in order: the text of a result,
 //             or `{error}` with the text of an error
 //   aside     methods of messages to wait for on the stream that belongs to no request
+//   again     whether the step is taken again until those have come: an endpoint may say that a
+//             client is subscribed before the server in the end knows of it
 //   until     ends the request when a message of this method has come (a subscription)
 //   during    a step to take then, before it ends; again and again until
 //             a message of the method `finally` has come, which ends the request
 //   unlisted  tools whose listing is not compared
+//   pages     whether the pages behind the first are asked for too
+//   cancel    cancels the request when a message of this method has come
 //   words     false: the words of errors are the endpoint's own
 
 import { capabilities, normal } from './normal.mjs';
@@ -18,6 +22,7 @@ import { member, members, object } from './raw.mjs';
 const PATIENCE_MS = 20_000;
 const REPEAT_MS = 500;
 const MODERN = '2026-07-28';
+const LEGACY = '2025-11-25';
 const NAME_OF = { 'tools/call': 'name', 'prompts/get': 'name', 'resources/read': 'uri' };
 
 const parsed = (text) => (text === undefined ? undefined : JSON.parse(text));
@@ -34,27 +39,29 @@ async function inTime(what, promise) {
 class Talk {
   #wire;
   #modern;
+  #revision;
   #capabilities;
   #ids = 0;
   #aside = [];
   #wake = () => {};
 
-  constructor(wire, { era, capabilities: declared }) {
+  constructor(wire, { era, revision = LEGACY, capabilities: declared }) {
     this.#wire = wire;
     this.#modern = era === 'modern';
+    this.#revision = revision;
     this.#capabilities = declared;
   }
 
   async open() {
     if (this.#modern) return;
-    const params = `{"protocolVersion":"2025-11-25","capabilities":${this.#capabilities},"clientInfo":{"name":"differential","version":"1"}}`;
+    const params = `{"protocolVersion":"${this.#revision}","capabilities":${this.#capabilities},"clientInfo":{"name":"differential","version":"1"}}`;
     const { headers, messages } = await this.#wire.post(request('0', 'initialize', params));
     for await (const text of messages) {
       this.opening = [normal(text, 'initialize'), capabilities(text)];
     }
     this.#wire.with({
       'mcp-session-id': headers.get('mcp-session-id'),
-      'mcp-protocol-version': '2025-11-25',
+      'mcp-protocol-version': this.#revision,
     });
     await drained(await this.#wire.post(request(undefined, 'notifications/initialized')));
     this.#gather(await this.#wire.listen()).catch(() => {});
@@ -74,7 +81,9 @@ class Talk {
     const came = [];
     await inTime(step.ask, this.#ask(step, step.params ?? '{}', came));
     for (const method of step.aside ?? []) {
-      came.push(`aside ${await inTime(method, this.#fromAside(method, step))}`);
+      const again = step.again && setInterval(() => this.#repeat(step), REPEAT_MS);
+      const told = inTime(method, this.#fromAside(method, step));
+      came.push(`aside ${await told.finally(() => clearInterval(again))}`);
     }
     return came;
   }
@@ -93,6 +102,17 @@ class Talk {
       came.push(
         normal(text, step.ask, { errorTexts: step.words !== false, unlisted: step.unlisted }),
       );
+      const cursor = member(result ?? '{}', 'nextCursor');
+      if (step.pages && cursor !== undefined) {
+        const rest = members(params).filter(([name]) => name !== 'cursor');
+        return this.#ask(step, object([...rest, ['cursor', cursor]]), came);
+      }
+      if (method !== undefined && method === step.cancel) {
+        // A modern client has nothing to do but to hang up, and a legacy one still listens.
+        if (this.#modern) return;
+        const cancelled = `{"requestId":${id},"reason":"\\u00fcber"}`;
+        await drained(await this.#send(undefined, 'notifications/cancelled', cancelled));
+      }
       if (step.ask === 'server/discover' && result) came.push(capabilities(text));
       if (method !== undefined && member(text, 'id') !== undefined) {
         const answer = answers.shift();

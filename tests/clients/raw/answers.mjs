@@ -19,13 +19,20 @@ const TOOLS = [
   ['work', ''],
   ['ask', ''],
   ['ask-twice', ''],
+  ['fail-oddly', ',"execution":{"taskSupport":"optional","x":1.0}'],
+  ['is-error', ''],
+  ['level', ''],
+  ['wait', ''],
+  ['cancelled', ''],
+  ['touch', ''],
+  ['change', ''],
 ].map(
   ([name, more]) =>
     `{"name":"${name}","description":"Gr\\u00fc\\u00dfe","inputSchema":{"type":"object","properties":{"n":{"type":"number","minimum":0.0,"default":1.0}},"additionalProperties":true}${more}}`,
 );
 
-export const LISTS = {
-  'tools/list': `{"tools":[${TOOLS}],"x-list":${ODD}}`,
+const LISTS = {
+  'tools/list': `{"x-before":1E2, "tools":[${TOOLS}] ,"x-list":${ODD},"_meta":${META}}`,
   'prompts/list': `{"prompts":[{"name":"odd","title":"\\u00d6","arguments":[{"name":"a","required":true,"x":1.0}],"x-unknown":${ODD},"_meta":${META}}],"_meta":${META}}`,
   'resources/list': `{"resources":[{"uri":"test://odd","name":"odd","size":1.0,"annotations":{"priority":1.0,"lastModified":"2025-01-12T15:00:58Z"},"x-unknown":${ODD}}]}`,
   'resources/templates/list': `{"resourceTemplates":[{"uriTemplate":"test://{a}/b{?c}","name":"t","x":${ODD}}]}`,
@@ -41,25 +48,48 @@ const CONTENTS = `{"content":[
 {"type":"x-unknown","x":${ODD}}
 ],"structuredContent":${ODD},"isError":false,"x":${ODD},"_meta":${META}}`.replaceAll('\n', ' ');
 
+const plain = (string) => JSON.stringify(JSON.parse(string));
+
 /** What a request came with, told by the server: its params, but for the hop's own. */
 function mirrored(params) {
   const own = (name) => name.startsWith('io.modelcontextprotocol/') || name === 'progressToken';
   const meta = members(member(params, '_meta') ?? '{}').filter(([name]) => !own(name));
   // Trace parents are written anew by every hop.
   const kept = meta.filter(([name]) => !['traceparent', 'tracestate', 'baggage'].includes(name));
-  // No arguments are the same as `{}`.
-  const isNone = ([name, value]) => name === '_meta' || (name === 'arguments' && value === '{}');
-  const rest = members(params).filter((it) => !isNone(it));
+  // A name is what a gateway reads to know where to: it is the same, however it is written.
+  const rest = members(params)
+    .filter(([name]) => name !== '_meta')
+    .map(([name, it]) => [name, ['name', 'uri'].includes(name) ? plain(it) : it]);
   return object([...rest, ['_meta', object(kept)]]);
+}
+
+/** The second page of a list, and what the first one says to get there. */
+const SECOND = {
+  'prompts/list': '{"x":1.0,"prompts":[{"name":"second","x":[]}]}',
+  'resources/list': '{"resources":[{"uri":"test://second","name":"second"}],"_meta":{"x":1.0}}',
+  'resources/templates/list': '{"resourceTemplates":[]}',
+};
+const CURSOR = '"c\\u00fcrsor 2"';
+
+function page(method, params) {
+  const cursor = member(params, 'cursor');
+  if (!SECOND[method]) return LISTS[method];
+  if (cursor === undefined) {
+    const first = members(LISTS[method]);
+    return object([first[0], ['nextCursor', CURSOR], ...first.slice(1)]);
+  }
+  return JSON.parse(cursor) === JSON.parse(CURSOR) ? SECOND[method] : undefined;
 }
 
 /** Results that need nothing of the client; `undefined` when there is none. */
 export function result(method, params) {
   const name = JSON.parse(member(params, 'name') ?? member(params, 'uri') ?? 'null');
-  if (LISTS[method]) return LISTS[method];
+  if (LISTS[method]) return page(method, params);
   switch (`${method} ${name}`) {
     case 'tools/call odd':
       return `{"content":[],"structuredContent":${ODD},"x-unknown":${ODD},"_meta":${META}}`;
+    case 'tools/call is-error':
+      return `{"isError":true,"x":${ODD},"content":[${text('ü')}]}`;
     case 'tools/call mirror':
       return said(mirrored(params));
     case 'tools/call contents':
@@ -81,6 +111,10 @@ export function error(method, params) {
   if (method === 'tools/call' && name === 'fail') {
     return `{"code":-31999,"message":"gr\\u00fc\\u00dfe \\"x\\"","data":${ODD}}`;
   }
+  if (method === 'tools/call' && name === 'fail-oddly') {
+    return `{ "x-unknown":${ODD},"data":null, "message":"\\u2028\\/\\ud83c\\udf0d\\t","code":-7,"_meta":${META} }`;
+  }
+  if (LISTS[method]) return '{"code":-32602,"message":"no such cursor"}';
   if (method === 'resources/read') {
     return `{"code":-32602,"message":"no such resource","data":{"uri":${JSON.stringify(name)}}}`;
   }
@@ -88,6 +122,15 @@ export function error(method, params) {
   if (method === 'tools/call') return undefined;
   return `{"code":-32601,"message":"no such method"}`;
 }
+
+/** The levels of log messages, the least grave first. */
+export const LEVELS = 'debug info notice warning error critical alert emergency'.split(' ');
+
+/** What `touch` and `change` tell outside the call. */
+export const ASIDE = {
+  touch: ['notifications/resources/updated', `{"uri":"test://odd","x":${ODD},"_meta":${META}}`],
+  change: ['notifications/prompts/list_changed', undefined],
+};
 
 /** What `work` tells, with the token where one was given. */
 export function events(token) {
@@ -97,6 +140,7 @@ export function events(token) {
     ...progress(`"progress":0.0,"total":3.0,"message":"\\u00e4","x":${ODD}`),
     ['notifications/message', `{"level":"info","logger":"l","data":${ODD},"x":1.0}`],
     ['notifications/message', `{"level":"debug","data":"\\u00e4"}`],
+    ['notifications/message', `{"data":null,"level":"error","_meta":${META}}`],
     ...progress(`"progress":1.50,"_meta":${META}`),
     ...progress(`"progress":3e0`),
   ];

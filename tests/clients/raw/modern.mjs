@@ -1,7 +1,7 @@
 // The server of 2026-07-28: no session, and questions instead of results.
 
 import { member, members, object } from '../differential/raw.mjs';
-import { error, events, QUESTIONS, result, said } from './answers.mjs';
+import { error, events, LEVELS, QUESTIONS, result, said } from './answers.mjs';
 
 const CAPABILITIES =
   '{"tools":{"listChanged":true},"prompts":{},"resources":{"subscribe":true},"completions":{},"logging":{}}';
@@ -57,18 +57,22 @@ function answer(method, params, send) {
   if (method === 'tools/call' && name === 'ask') return ['result', ask(params)];
   if (method === 'tools/call' && name === 'ask-twice') return ['result', askTwice(params)];
   if (method === 'tools/call' && name === 'work') {
-    const logs = member(params, '_meta', LEVEL) !== undefined;
+    const least = LEVELS.indexOf(JSON.parse(member(params, '_meta', LEVEL) ?? 'null'));
+    const isLoud = (told) => least >= 0 && LEVELS.indexOf(JSON.parse(member(told, 'level'))) >= least;
     for (const [kind, told] of events(member(params, '_meta', 'progressToken'))) {
-      if (kind !== 'notifications/message' || logs) send(kind, told);
+      if (kind !== 'notifications/message' || isLoud(told)) send(kind, told);
     }
     return ['result', typed(said('done'), '')];
   }
+  if (method === 'tools/call' && name === 'cancelled') return ['result', typed(said('1'), '')];
   const found = result(method, params);
   return found ? ['result', typed(found, method)] : ['error', error(method, params) ?? 'null'];
 }
 
 export function modern() {
-  return (request, text, response) => {
+  let cancelled = 0;
+  let heard = () => {};
+  return async (request, text, response) => {
     if (request.method !== 'POST') {
       response.writeHead(405).end();
       return;
@@ -106,7 +110,22 @@ export function modern() {
           ['params', params],
         ]),
       );
-    const outcome = answer(method, member(text, 'params') ?? '{}', notify);
+    const params = member(text, 'params') ?? '{}';
+    const tool = method === 'tools/call' ? JSON.parse(member(params, 'name')) : undefined;
+    if (tool === 'wait') {
+      const token = member(params, '_meta', 'progressToken');
+      // Whoever hangs up has cancelled.
+      response.on('close', () => {
+        cancelled += 1;
+        heard();
+      });
+      notify('notifications/progress', `{"progressToken":${token},"progress":1.0}`);
+      return;
+    }
+    while (tool === 'cancelled' && cancelled === 0) {
+      await new Promise((resolve) => (heard = resolve));
+    }
+    const outcome = answer(method, params, notify);
     const whole = object([['jsonrpc', '"2.0"'], ['id', id], outcome]);
     if (streams) {
       send(whole);

@@ -52,7 +52,7 @@ impl Host {
                 elicitation_form: true,
                 ..ClientCapabilities::default()
             },
-            log_level: None,
+            ..ClientProfile::default()
         };
         Ok(Self {
             worker: Worker::build(Config::default(), deps, &process)?,
@@ -113,6 +113,7 @@ impl Host {
                 ..Request::new(method, name.map(str::to_owned))
             },
             client: self.client.clone(),
+            session: None,
             user_token: None,
             principal: Principal {
                 key: KeyId::new(Uuid::from_u128(3)),
@@ -121,6 +122,7 @@ impl Host {
             },
             deadline: DEADLINE,
             request_id: "conformance".to_owned(),
+            affinity: fabric::Affinity::None,
         }
     }
 }

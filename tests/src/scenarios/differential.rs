@@ -47,10 +47,23 @@ async fn a_modern_server_is_heard_through_us_as_it_speaks() {
     is_the_same("modern", NodeServer::modern).await;
 }
 
+/// What no SDK would send, between a client and a server of one legacy revision.
+async fn passes_unchanged_at(revision: &str) {
+    let server =
+        async || NodeServer::start("clients", "raw-server.mjs", &["legacy", revision]).await;
+    is_the_same(&format!("raw-legacy@{revision}"), server).await;
+}
+
 #[tokio::test]
 async fn what_no_sdk_would_send_passes_unchanged_in_the_legacy_era() {
-    let server = async || NodeServer::start("clients", "raw-server.mjs", &["legacy"]).await;
-    is_the_same("raw-legacy", server).await;
+    passes_unchanged_at("2025-11-25").await;
+}
+
+#[tokio::test]
+async fn what_no_sdk_would_send_passes_unchanged_at_each_older_revision() {
+    for revision in ["2024-11-05", "2025-03-26", "2025-06-18"] {
+        passes_unchanged_at(revision).await;
+    }
 }
 
 #[tokio::test]

@@ -112,6 +112,7 @@ impl Engine {
                 code: INVALID_PARAMS,
                 message,
                 data: None,
+                raw: None,
             });
         };
         let Some(validator) = self.validator(tool) else {

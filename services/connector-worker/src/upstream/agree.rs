@@ -346,6 +346,7 @@ fn info(
             ToOwned::to_owned,
         ),
         instructions,
+        tool_list: None,
     }
 }
 

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use std::time::Duration;
 
 use super::notices::Notices;
+use super::related::without_task;
 use super::reply::reply_to;
 use super::sink::Sink;
 use super::{Exchange, Transport};
@@ -113,21 +114,19 @@ impl Reader<'_> {
         match (method, params) {
             ("notifications/progress", Some(params)) => {
                 if let Some(progress) = without_token(params.get(), self.id) {
+                    let progress = without_task(progress);
                     self.sink.put(CallEvent::Progress(progress)).await;
                 }
             }
             ("notifications/message", Some(params)) => self.sink.log(params, text).await,
-            ("notifications/tasks/status" | "notifications/tasks", Some(params)) => {
-                let params = text.slice_ref(params.get().as_bytes());
-                self.sink.put(CallEvent::Task(params)).await;
-            }
             ("notifications/cancelled", Some(params)) => {
                 if let Some(id) = cancelled_id(params) {
                     self.sink.withdraw(id);
                 }
             }
-            // Whoever opened the URL goes on by what the server says next.
-            ("notifications/elicitation/complete", _) => {}
+            ("notifications/elicitation/complete", Some(params)) => {
+                self.sink.completed(params, text).await;
+            }
             _ => {
                 if let Some(notices) = self.notices {
                     notices.publish(text.clone());
@@ -177,24 +176,25 @@ pub(super) fn garbage(what: &str) -> Failure {
     )
 }
 
-/// Reads a JSON-RPC error object.
+/// Reads a JSON-RPC error object, and keeps it as it is.
 pub(super) fn rpc_error(error: &RawValue) -> Result<RpcError, Failure> {
     #[derive(Deserialize)]
     struct Wire<'a> {
-        code: i64,
+        #[serde(borrow)]
+        code: &'a RawValue,
         #[serde(default)]
         message: String,
         #[serde(borrow, default)]
         data: Option<&'a RawValue>,
     }
-    let wire: Wire<'_> = serde_json::from_str(error.get())
-        .map_err(|_| garbage("an error without a numeric code"))?;
+    let no_code = || garbage("an error without a numeric code");
+    let raw = Bytes::copy_from_slice(error.get().as_bytes());
+    let wire: Wire<'_> = serde_json::from_slice(&raw).map_err(|_| no_code())?;
     Ok(RpcError {
-        code: wire.code,
+        code: integer(wire.code.get()).ok_or_else(no_code)?,
         message: wire.message,
-        data: wire
-            .data
-            .map(|data| Bytes::copy_from_slice(data.get().as_bytes())),
+        data: wire.data.map(|data| raw.slice_ref(data.get().as_bytes())),
+        raw: Some(raw.clone()),
     })
 }
 
@@ -204,6 +204,19 @@ pub(super) fn error_in(answer: &RawValue) -> Option<RpcError> {
         [(name, error)] if name == "error" => rpc_error(error).ok(),
         _ => None,
     }
+}
+
+/// An integer, however it is written: where all numbers are floating point it may be `-32000.0`.
+fn integer(raw: &str) -> Option<i64> {
+    let float = |raw: &str| {
+        let number = raw.parse::<f64>().ok()?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a float holds these exactly"
+        )]
+        (number.fract() == 0.0 && number.abs() < 9e15).then_some(number as i64)
+    };
+    raw.parse().ok().or_else(|| float(raw))
 }
 
 fn is_number(raw: &str, number: u64) -> bool {
@@ -257,5 +270,25 @@ mod tests {
     fn an_id_may_come_back_as_a_float_but_not_as_a_string() {
         assert!(is_number("7", 7) && is_number("7.0", 7));
         assert!(!is_number("\"7\"", 7) && !is_number("7.5", 7) && !is_number("8", 7));
+    }
+
+    #[test]
+    fn an_error_is_kept_as_it_was_written_and_its_code_may_be_a_float() {
+        let text = r#"{ "x":[1.0],"code":-32000.0,"message":"n\u00fcll" ,"data":{"a": 1e2}}"#;
+        let read = |text| rpc_error(serde_json::from_str(text).unwrap());
+
+        let error = read(text).unwrap();
+
+        assert_eq!((error.code, error.message.as_str()), (-32_000, "nüll"));
+        assert_eq!(error.data.unwrap(), r#"{"a": 1e2}"#);
+        assert_eq!(error.raw.unwrap(), text);
+        for bad in [
+            r#"{"message":"m"}"#,
+            r#"{"code":"1"}"#,
+            r#"{"code":1.5}"#,
+            "[]",
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
     }
 }

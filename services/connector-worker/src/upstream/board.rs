@@ -10,8 +10,10 @@ use fabric::{CallEvent, Events, InputRequired, Outcome};
 use mcp::{ClientProfile, LogLevel};
 use serde_json::value::RawValue;
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 use super::agree::Agreed;
+use super::aside::Aside;
 use super::inputs::{Input, Undeclared, kind_of};
 
 /// Questions of one call that are open at once; a server that asks more is refused.
@@ -36,6 +38,8 @@ struct State {
     outcome: Option<Outcome>,
     /// The session that the call was made in.
     session: Option<Arc<Agreed>>,
+    /// Whose it is, where the client has a session: what its lane says outside calls.
+    own: Option<(Arc<Aside>, Uuid)>,
     /// Where events go; absent while nobody waits.
     events: Option<Events>,
     kept: VecDeque<CallEvent>,
@@ -102,7 +106,7 @@ impl Board {
     }
 
     pub(super) fn log_level(&self) -> Option<LogLevel> {
-        self.client.log_level
+        self.client.log_of_session()
     }
 
     /// Opens a question.
@@ -113,6 +117,9 @@ impl Board {
         kind_of(input, &self.client.capabilities)?;
         let request = input.to_json();
         let mut state = self.state();
+        if let Some((aside, session)) = &state.own {
+            aside.opens(input, *session);
+        }
         let bytes = state
             .open
             .iter()
@@ -143,6 +150,26 @@ impl Board {
         self.state().open.retain(|ask| ask.id != id);
     }
 
+    /// Notes of which client session the call is.
+    pub(super) fn is_of(&self, aside: Arc<Aside>, session: Uuid) {
+        self.state().own = Some((aside, session));
+    }
+
+    /// Takes over what the server has asked that session outside any call, and nobody has heard.
+    pub(super) fn take_over(&self) {
+        let own = self.state().own.clone();
+        if let Some((aside, session)) = own {
+            aside.hand_to(self, session);
+        }
+    }
+
+    /// Whether the page that the server names by `params` is one that this client session was
+    /// asked to open.
+    pub(super) fn opened(&self, params: &RawValue) -> bool {
+        let own = self.state().own.clone();
+        own.is_some_and(|(aside, session)| aside.opened_by(params) == Some(session))
+    }
+
     /// Notes in which session the call is made.
     pub(super) fn is_in(&self, session: &Arc<Agreed>) {
         self.state().session = Some(session.clone());
@@ -157,6 +184,12 @@ impl Board {
     /// wait for.
     pub(super) fn end(&self, outcome: Outcome) -> Vec<Orphan> {
         let mut state = self.state();
+        if let Outcome::Error(error) = &outcome
+            && error.code == mcp::codes::URL_ELICITATION_REQUIRED
+            && let (Some((aside, session)), Some(data)) = (&state.own, &error.data)
+        {
+            aside.must_open(data, *session);
+        }
         // The first end is the one.
         state.outcome.get_or_insert(outcome);
         let orphans = state.take(|ask| ask.stray && !ask.told);
@@ -318,7 +351,7 @@ impl Board {
 }
 
 /// The response with the server's own id: an error where the client answered with one.
-fn response(id: &str, answer: &RawValue) -> Result<Bytes, Malformed> {
+pub(super) fn response(id: &str, answer: &RawValue) -> Result<Bytes, Malformed> {
     let members = mcp::members(answer.get()).map_err(|_| Malformed)?;
     let (kind, content) = match &members[..] {
         [(name, error)] if name == "error" => {
@@ -337,9 +370,10 @@ fn weight(event: &CallEvent) -> usize {
     const ENTRY: usize = std::mem::size_of::<CallEvent>();
     ENTRY
         + match event {
-            CallEvent::Progress(bytes) | CallEvent::Log(bytes) | CallEvent::Task(bytes) => {
-                bytes.len()
-            }
+            CallEvent::Progress(bytes)
+            | CallEvent::Log(bytes)
+            | CallEvent::Task(bytes)
+            | CallEvent::ElicitationComplete(bytes) => bytes.len(),
             _ => 0,
         }
 }

@@ -133,6 +133,9 @@ impl Peer {
                 headers.insert(METHOD, method);
                 if let (Some(_), Some(name)) = (request.method.name_key(), &request.name) {
                     insert_text(&mut headers, NAME, name);
+                    for (name, value) in &request.param_headers {
+                        append_param(&mut headers, name, value);
+                    }
                     let tools = self.link.known.tools.load();
                     if request.method == Method::CallTool
                         && let Some(params) = tools.header_params.get(name)
@@ -251,6 +254,15 @@ fn insert_text(headers: &mut HeaderMap, name: HeaderName, text: &str) {
     let value = HeaderValue::from_str(&header::encode_value(text))
         .expect("an encoded value is printable ASCII");
     headers.insert(name, value);
+}
+
+/// A field of the client's, unless it is none of those that a client may set.
+fn append_param(headers: &mut HeaderMap, name: &str, value: &str) {
+    let name = Some(name).filter(|name| name.starts_with(header::PARAM_PREFIX));
+    let name = name.and_then(|name| HeaderName::try_from(name).ok());
+    if let (Some(name), Ok(value)) = (name, HeaderValue::from_str(value)) {
+        headers.append(name, value);
+    }
 }
 
 fn insert_params(headers: &mut HeaderMap, params: &HeaderParams, arguments: Option<&[u8]>) {

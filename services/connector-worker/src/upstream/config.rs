@@ -27,6 +27,8 @@ pub struct UpstreamConfig {
     /// Sessions (processes, where hosted) with one legacy server besides the one that is shared:
     /// they are kept for clients that the server may ask back, each for one caller.
     pub lanes_per_connector: usize,
+    /// The same with one remote server: there each session of a legacy client has one of its own.
+    pub remote_lanes_per_connector: usize,
     /// How long a call waits for such a session while all are in use.
     #[serde(with = "runtime::seconds")]
     pub lane_wait: Duration,
@@ -61,6 +63,7 @@ impl Default for UpstreamConfig {
             list_max_bytes: 32 * 1024 * 1024,
             list_max_tools: limits::TOOLS_PER_CONNECTOR,
             lanes_per_connector: 8,
+            remote_lanes_per_connector: 256,
             lane_wait: Duration::from_secs(5),
             lane_idle: Duration::from_secs(60),
             parked_ttl: Duration::from_secs(5 * 60),

@@ -92,6 +92,11 @@ impl InFlight {
         running.next().is_none().then(|| only.clone())
     }
 
+    /// Whether none is under way.
+    pub(super) fn are_over(&self) -> bool {
+        self.plain.load(Ordering::Relaxed) == 0 && self.known().is_empty()
+    }
+
     /// Those that may have been asked something.
     pub(super) fn all(&self) -> Vec<Sink> {
         self.known().iter().map(|call| call.sink.clone()).collect()

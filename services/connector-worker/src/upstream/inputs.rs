@@ -8,6 +8,8 @@ use mcp::{ClientCapabilities, codes};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::related::without_task;
+
 /// A request of a server, read as far as needed.
 #[derive(Clone, Debug)]
 pub(super) struct Input<'a> {
@@ -36,10 +38,12 @@ impl Undeclared {
 }
 
 impl<'a> Input<'a> {
-    /// The request without its envelope, params as they came.
+    /// The request without its envelope, params as they came but for the name of their task.
     pub(super) fn to_json(&self) -> Bytes {
         let method = serde_json::to_string(&self.method).expect("a string is JSON");
         let params = self.params.map_or("{}", RawValue::get);
+        let params = without_task(Bytes::copy_from_slice(params.as_bytes()));
+        let params = String::from_utf8_lossy(&params);
         Bytes::from(format!(r#"{{"method":{method},"params":{params}}}"#))
     }
 
@@ -60,6 +64,12 @@ impl<'a> Input<'a> {
     }
 }
 
+/// What a server is told that asks a client who declared nothing.
+pub(super) fn undeclared(input: &Input<'_>) -> Undeclared {
+    let refused = kind_of(input, &ClientCapabilities::default());
+    refused.err().unwrap_or(NO_METHOD)
+}
+
 /// Whether a client with `capabilities` may be asked this.
 ///
 /// # Errors
@@ -75,22 +85,20 @@ pub(super) fn kind_of(
     match &*input.method {
         "roots/list" if capabilities.roots => Ok(()),
         "sampling/createMessage" if capabilities.sampling => Ok(()),
-        "elicitation/create" if is_url(input.params) => match capabilities {
-            _ if capabilities.elicitation_url => Ok(()),
-            _ if capabilities.elicitation_form => Err(NO_MODE),
-            _ => Err(NO_METHOD),
-        },
-        "elicitation/create" => match capabilities {
-            _ if capabilities.elicitation_form => Ok(()),
-            _ if capabilities.elicitation_url => Err(NO_MODE),
-            _ => Err(NO_METHOD),
-        },
+        // A client without elicitation has declared none of its modes.
+        "elicitation/create" => {
+            let can = match is_url(input.params) {
+                true => capabilities.elicitation_url,
+                false => capabilities.elicitation_form,
+            };
+            can.then_some(()).ok_or(NO_MODE)
+        }
         _ => Err(NO_METHOD),
     }
 }
 
 /// Whether params of `elicitation/create` want an URL to be opened; forms need name no mode.
-fn is_url(params: Option<&RawValue>) -> bool {
+pub(super) fn is_url(params: Option<&RawValue>) -> bool {
     #[derive(Deserialize)]
     struct Head<'a> {
         #[serde(borrow, default)]

@@ -7,14 +7,16 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use domain::{ConnectorId, KeyId, TenantId};
 use egress::Deadline;
-use fabric::Failure;
+use fabric::{Events, Failure};
 use mcp::ClientCapabilities;
 use runtime::Tasks;
+use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::agree::Era;
-use super::notices::{Notices, ToolsChanged};
+use super::aside::{Aside, Hearing};
+use super::notices::{Notice, Notices, ToolsChanged};
 use super::peer::{Known, Peer};
 use super::remote::RemoteServer;
 use super::{Transport, UpstreamConfig};
@@ -53,6 +55,15 @@ pub(super) struct Lane {
     capabilities: ClientCapabilities,
     /// The only one who may use it; anybody where it is absent.
     owner: Option<KeyId>,
+    /// The only client session of the owner's that may use it, where it is so for its whole life.
+    session: Option<Uuid>,
+    /// What is said outside calls, and for whom.
+    aside: Arc<Aside>,
+    /// What a session's server told since it was connected to, until somebody listens.
+    first: Mutex<Option<broadcast::Receiver<Notice>>>,
+    /// Those who hear what its server says; they keep it, but not from others who need the room.
+    heard: AtomicUsize,
+    ended: watch::Sender<bool>,
     /// What was agreed with the process or connection of last time.
     peer: ArcSwapOption<Peer>,
     /// Nobody is told of changed tools: to read a list makes some servers say that it changed.
@@ -64,11 +75,21 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(number: u32, capabilities: ClientCapabilities, owner: Option<KeyId>) -> Self {
+    pub(super) fn new(
+        number: u32,
+        capabilities: ClientCapabilities,
+        owner: Option<KeyId>,
+        session: Option<Uuid>,
+    ) -> Self {
         Self {
             number,
+            aside: Aside::new(capabilities.clone(), session.is_some()),
             capabilities,
             owner,
+            session,
+            first: Mutex::default(),
+            heard: AtomicUsize::new(0),
+            ended: watch::Sender::new(false),
             peer: ArcSwapOption::empty(),
             quiet: Arc::new(AtomicBool::new(owner == Some(NOBODY))),
             in_use: AtomicUsize::new(0),
@@ -87,6 +108,46 @@ impl Lane {
 
     pub(super) const fn owner(&self) -> Option<KeyId> {
         self.owner
+    }
+
+    pub(super) const fn session(&self) -> Option<Uuid> {
+        self.session
+    }
+
+    pub(super) const fn aside(&self) -> &Arc<Aside> {
+        &self.aside
+    }
+
+    /// Hears for a client session what is said outside calls, until what is returned is dropped;
+    /// with it come the notices that nobody has had yet.
+    pub(super) fn hear(
+        self: &Arc<Self>,
+        session: Uuid,
+        events: Events,
+    ) -> (Heard, Option<broadcast::Receiver<Notice>>) {
+        self.heard.fetch_add(1, Ordering::AcqRel);
+        let heard = Heard {
+            _hearing: self.aside.hear(session, events),
+            lane: self.clone(),
+        };
+        let first = self.first.lock().expect("no panic while held").take();
+        (heard, first)
+    }
+
+    pub(super) fn is_heard(&self) -> bool {
+        self.heard.load(Ordering::Acquire) > 0
+    }
+
+    /// It is given to nobody any more: who hears lets go of it.
+    pub(super) fn end(&self) {
+        self.ended.send_replace(true);
+    }
+
+    /// Resolves when the lane is given to nobody any more.
+    pub(super) async fn ended(&self) {
+        let mut ended = self.ended.subscribe();
+        // The sender is ours.
+        let _ = ended.wait_for(|ended| *ended).await;
     }
 
     /// Whether its server speaks the modern era.
@@ -160,6 +221,7 @@ impl Lane {
             self.capabilities.clone(),
             parts.known.clone(),
             self.notices(parts),
+            self.aside.clone(),
             parts.config.clone(),
             parts.tasks.clone(),
         ));
@@ -173,7 +235,13 @@ impl Lane {
             Some(other) if !is_first && (!shared || other.is_behind(&transport)) => {
                 Ok(other.clone())
             }
-            _ => Ok(peer),
+            _ => {
+                if self.session.is_some() {
+                    let mut first = self.first.lock().expect("no panic while held");
+                    *first = Some(peer.notices.subscribe());
+                }
+                Ok(peer)
+            }
         }
     }
 
@@ -223,6 +291,19 @@ impl Lane {
             self.timeouts.store(0, Ordering::Relaxed);
             servers.give_up(*tenant, *connector, self.number);
         }
+    }
+}
+
+/// Somebody hears what a lane's server says outside calls, until this is dropped.
+pub(super) struct Heard {
+    _hearing: Hearing,
+    lane: Arc<Lane>,
+}
+
+impl Drop for Heard {
+    fn drop(&mut self) {
+        self.lane.keep(Duration::ZERO);
+        self.lane.heard.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -17,9 +17,11 @@ use mcp::ClientCapabilities;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::agree::Era;
-use super::lane::{Lane, LaneParts};
+use super::aside::Question;
+use super::lane::{Lane, LaneParts, Source};
 use super::peer::Peer;
 use crate::failure::unsent;
 
@@ -34,6 +36,8 @@ pub(super) struct Lanes {
     state: Mutex<State>,
     /// A lane has become free.
     freed: Notify,
+    /// A lane of one caller has been begun to use by a client session, or in another life.
+    begun: Notify,
 }
 
 #[derive(Default)]
@@ -97,10 +101,11 @@ impl Lanes {
             common: ArcSwapOption::empty(),
             state: Mutex::default(),
             freed: Notify::new(),
+            begun: Notify::new(),
         })
     }
 
-    /// A lane for a call of `principal` whose client has `capabilities`.
+    /// A lane for a call of `principal` whose client has `capabilities`, and a session or none.
     ///
     /// # Errors
     /// `Busy`: all are in use by others, and stayed so for too long.
@@ -108,6 +113,7 @@ impl Lanes {
         self: &Arc<Self>,
         principal: KeyId,
         capabilities: &ClientCapabilities,
+        session: Option<Uuid>,
         deadline: Deadline,
     ) -> Result<LaneUse, Failure> {
         let modern = self.is_modern();
@@ -117,16 +123,15 @@ impl Lanes {
             return Ok(self.using(common.clone()));
         }
         // Boxed, because it is rare.
-        Box::pin(self.choose(principal, capabilities, deadline)).await
+        let wanted = self.wanted(principal, capabilities, session);
+        Box::pin(self.choose(wanted, deadline)).await
     }
 
     async fn choose(
         self: &Arc<Self>,
-        principal: KeyId,
-        capabilities: &ClientCapabilities,
+        mut wanted: Wanted,
         deadline: Deadline,
     ) -> Result<LaneUse, Failure> {
-        let mut wanted = Wanted::new(principal, capabilities);
         let waited = deadline.within(self.parts.config.lane_wait);
         loop {
             let mut freed = std::pin::pin!(self.freed.notified());
@@ -165,19 +170,24 @@ impl Lanes {
         }
         let common = wanted.any || (wanted.owner.is_none() && is_plain(&wanted.capabilities));
         if !common {
-            let most = self.parts.config.lanes_per_connector;
+            let most = match self.parts.source {
+                Source::Hosted { .. } => self.parts.config.lanes_per_connector,
+                Source::Remote(_) => self.parts.config.remote_lanes_per_connector,
+            };
             let others = |lane: &&Arc<Lane>| !self.is_common(lane);
             if state.lanes.iter().filter(others).count() >= most {
                 let idle = state.lanes.iter().filter(others);
                 let idle = idle.filter(|lane| lane.is_idle());
-                let oldest = idle.min_by_key(|lane| lane.used_at()).cloned()?;
+                let oldest = idle.min_by_key(|lane| (lane.is_heard(), lane.used_at()));
+                let oldest = oldest.cloned()?;
+                oldest.end();
                 state.lanes.retain(|lane| !Arc::ptr_eq(lane, &oldest));
             }
         }
         let taken = |number: &u32| state.lanes.iter().any(|lane| lane.number() == *number);
         let number = (u32::from(!common)..).find(|number| !taken(number))?;
         let (capabilities, owner) = (wanted.capabilities.clone(), wanted.owner);
-        let lane = Arc::new(Lane::new(number, capabilities, owner));
+        let lane = Arc::new(Lane::new(number, capabilities, owner, wanted.session));
         state.lanes.push(lane.clone());
         let lane_use = self.using(lane.clone());
         if common {
@@ -208,12 +218,79 @@ impl Lanes {
         self: &Arc<Self>,
         principal: KeyId,
         capabilities: &ClientCapabilities,
+        session: Option<Uuid>,
     ) -> Option<(LaneUse, Arc<Peer>)> {
-        let wanted = Wanted::new(principal, capabilities);
+        let wanted = self.wanted(principal, capabilities, session);
         let state = self.state();
         let lane = state.lanes.iter().find(|lane| wanted.fits(lane))?.clone();
         let peer = lane.living()?;
         Some((self.using(lane), peer))
+    }
+
+    /// Who waits for a lane that a client session uses is to look again.
+    pub(super) fn has_begun(&self) {
+        self.begun.notify_waiters();
+    }
+
+    /// The lane that a client session uses, with its server, once there is one. The lane is not in
+    /// use by that.
+    pub(super) async fn until_used(
+        &self,
+        principal: KeyId,
+        capabilities: &ClientCapabilities,
+        session: Uuid,
+    ) -> (Arc<Lane>, Arc<Peer>) {
+        let wanted = self.wanted(principal, capabilities, Some(session));
+        loop {
+            let mut begun = std::pin::pin!(self.begun.notified());
+            // Before the look, so that no beginning is missed.
+            begun.as_mut().enable();
+            let found = {
+                let state = self.state();
+                let mut lanes = state.lanes.iter();
+                let its_own =
+                    |lane: &&Arc<Lane>| wanted.fits(lane) && lane.aside().is_used_by(session);
+                lanes.find(its_own).cloned()
+            };
+            if let Some(lane) = found
+                && let Some(peer) = lane.living()
+            {
+                return (lane, peer);
+            }
+            begun.await;
+        }
+    }
+
+    /// A client session is over: its own lanes end, and the others are not its any more.
+    pub(super) fn end_session(&self, principal: KeyId, session: Uuid) -> Vec<Question> {
+        let mut refused = Vec::new();
+        self.state().lanes.retain(|lane| {
+            if lane.owner() != Some(principal) {
+                return true;
+            }
+            refused.extend(lane.aside().leave(session));
+            let its_own = lane.session() == Some(session);
+            if its_own {
+                lane.end();
+            }
+            !its_own
+        });
+        self.freed.notify_waiters();
+        refused
+    }
+
+    fn wanted(
+        &self,
+        principal: KeyId,
+        capabilities: &ClientCapabilities,
+        session: Option<Uuid>,
+    ) -> Wanted {
+        let mut wanted = Wanted::new(principal, capabilities);
+        // A process for each session is too dear.
+        if wanted.owner.is_some() && matches!(self.parts.source, Source::Remote(_)) {
+            wanted.session = session;
+        }
+        wanted
     }
 
     fn using(self: &Arc<Self>, lane: Arc<Lane>) -> LaneUse {
@@ -252,9 +329,16 @@ impl Lanes {
         let idle = self.parts.config.lane_idle;
         let mut state = self.state();
         let now = Instant::now();
-        state
-            .lanes
-            .retain(|lane| self.is_common(lane) || !lane.is_idle() || lane.used_at() + idle > now);
+        state.lanes.retain(|lane| {
+            let is_kept = self.is_common(lane)
+                || !lane.is_idle()
+                || lane.is_heard()
+                || lane.used_at() + idle > now;
+            if !is_kept {
+                lane.end();
+            }
+            is_kept
+        });
         let others = state.lanes.iter().filter(|lane| !self.is_common(lane));
         let pause = (idle / 4).max(SWEEP_MIN);
         let next = others
@@ -288,6 +372,8 @@ struct Wanted {
     capabilities: ClientCapabilities,
     /// Whose it must be.
     owner: Option<KeyId>,
+    /// Of which client session, where it must be one's own.
+    session: Option<Uuid>,
     /// Whether any lane will do.
     any: bool,
 }
@@ -301,6 +387,7 @@ impl Wanted {
                 ..capabilities.clone()
             },
             owner: capabilities.can_be_asked().then_some(principal),
+            session: None,
             any: false,
         }
     }
@@ -309,7 +396,9 @@ impl Wanted {
         if self.any {
             return lane.is_modern();
         }
-        lane.owner() == self.owner && *lane.capabilities() == self.capabilities
+        lane.owner() == self.owner
+            && lane.session() == self.session
+            && *lane.capabilities() == self.capabilities
     }
 }
 

@@ -13,7 +13,9 @@ use tokio::task::AbortHandle;
 
 use super::agree::{Agreed, Era};
 use super::answer::{REPLY_WITHIN, cancelled_id, parse};
+use super::aside::{Aside, Way};
 use super::inflight::InFlight;
+use super::inputs::Input;
 use super::notices::Notices;
 use super::peer::{Link, Peer};
 use super::reply::reply_to;
@@ -90,6 +92,8 @@ impl Peer {
             headers: agreed.headers.clone(),
             calls: self.calls.clone(),
             notices: self.notices.clone(),
+            aside: self.aside.clone(),
+            ttl: self.config.parked_ttl,
         };
         let task = self.tasks().joinable(ear.hear(tell));
         *listening = Some(Listening {
@@ -107,6 +111,9 @@ struct Ear {
     headers: HeaderMap,
     calls: Arc<InFlight>,
     notices: Arc<Notices>,
+    aside: Arc<Aside>,
+    /// How long a question outside calls may wait.
+    ttl: Duration,
 }
 
 impl Ear {
@@ -179,25 +186,60 @@ impl Ear {
         match message {
             Message::Request { id, method, params } => {
                 let whose = self.calls.asked();
-                if let Some(reply) = reply_to(id.raw(), method, *params, whose.as_ref(), true) {
+                let reply = match (whose, &**method) {
+                    (None, method) if method != "ping" => self.aside(id.raw(), method, *params),
+                    (whose, method) => reply_to(id.raw(), method, *params, whose.as_ref(), true),
+                };
+                if let Some(reply) = reply {
                     self.reply(reply).await;
                 }
             }
             Message::Notification { method, params } => match (&**method, params) {
-                ("notifications/message", Some(params)) => {
-                    if let Some(only) = self.calls.only() {
-                        only.stray_log(params, text);
+                ("notifications/message", Some(params)) => match self.calls.only() {
+                    Some(only) => only.stray_log(params, text),
+                    None if self.aside.is_own() || self.calls.are_over() => {
+                        self.aside.log(params, text);
                     }
-                }
+                    None => {}
+                },
                 ("notifications/cancelled", Some(params)) => {
                     if let Some(id) = cancelled_id(params) {
                         self.calls.all().iter().for_each(|call| call.withdraw(id));
+                        self.aside.withdraw(id);
                     }
                 }
-                ("notifications/progress" | "notifications/elicitation/complete", _) => {}
+                ("notifications/elicitation/complete", Some(params)) => {
+                    self.completed(params, text);
+                }
+                ("notifications/progress", _) => {}
                 _ => self.notices.publish(text.clone()),
             },
             _ => {}
+        }
+    }
+
+    /// Takes a question that no call is under way for; the answer, where that is a refusal.
+    fn aside(&self, id: &str, method: &str, params: Option<&RawValue>) -> Option<Bytes> {
+        let input = Input {
+            method: method.into(),
+            params,
+        };
+        let way = Way {
+            transport: self.link.transport.clone(),
+            headers: self.headers.clone(),
+        };
+        let asked = self.aside.ask(id, &input, way, &self.link.tasks, self.ttl);
+        asked.err().map(|undeclared| undeclared.response(id))
+    }
+
+    /// A page is done with: told to the session that was asked to open it, or to nobody.
+    fn completed(&self, params: &RawValue, text: &Bytes) {
+        let Some(session) = self.aside.opened_by(params) else {
+            return;
+        };
+        if !self.aside.completed(params, text, session) {
+            let calls = self.calls.all();
+            calls.iter().any(|call| call.stray_completed(params, text));
         }
     }
 

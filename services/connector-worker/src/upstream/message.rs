@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use fabric::{Method, Request};
+use fabric::Request;
 use mcp::{ClientCapabilities, ClientProfile, ProtocolVersion};
 
 /// Who we are, as a JSON object.
@@ -70,11 +70,7 @@ pub(super) fn list_tools(id: u64, cursor: Option<&str>, style: Style<'_>) -> Byt
 
 /// A request of a client, by its raw parts.
 pub(super) fn request(id: u64, request: &Request, style: Style<'_>) -> Bytes {
-    let arguments = match (&request.arguments, request.method) {
-        (Some(arguments), _) => Some(&**arguments),
-        (None, Method::CallTool) => Some(&b"{}"[..]),
-        (None, _) => None,
-    };
+    let arguments = request.arguments.as_deref();
     let inputs = request.inputs.as_ref().filter(|_| style.modern);
     let responses = inputs.and_then(|inputs| inputs.responses.as_deref());
     let state = inputs.and_then(|inputs| inputs.state.as_deref());
@@ -240,6 +236,7 @@ fn put_text(out: &mut BytesMut, text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use fabric::Method;
     use serde_json::{Value, json};
 
     use super::*;
@@ -260,6 +257,7 @@ mod tests {
     const NOBODY: ClientProfile = ClientProfile {
         capabilities: ClientCapabilities {
             roots: false,
+            roots_list_changed: false,
             sampling: false,
             sampling_tools: false,
             sampling_context: false,
@@ -269,6 +267,7 @@ mod tests {
             ui: None,
         },
         log_level: None,
+        log_default: false,
     };
 
     #[test]
@@ -292,6 +291,7 @@ mod tests {
                 ..ClientCapabilities::default()
             },
             log_level: Some(mcp::LogLevel::Notice),
+            log_default: false,
         };
         let modern = request(
             7,
@@ -339,7 +339,7 @@ mod tests {
         assert_eq!(
             value(&request(1, &bare, LEGACY)),
             json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
-                   "params": {"name": "t", "arguments": {}}})
+                   "params": {"name": "t"}})
         );
         let prompt = Request::new(Method::GetPrompt, Some("p".to_owned()));
         assert_eq!(

@@ -1,5 +1,7 @@
 //! What a server's capabilities mean for its client.
 
+use std::collections::HashMap;
+
 use domain::UpstreamInfo;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -13,6 +15,8 @@ pub(super) struct Offers {
     pub(super) tools_changes: bool,
     /// It runs tools as tasks (2025-11-25, `tasks.requests.tools.call`).
     pub(super) tool_tasks: bool,
+    /// It runs tools as tasks by its own choice (the 2026-07-28 extension).
+    pub(super) task_extension: bool,
 }
 
 #[derive(Deserialize)]
@@ -23,6 +27,8 @@ struct Wire {
     tools: Option<Tools>,
     #[serde(default)]
     tasks: Option<Tasks>,
+    #[serde(default)]
+    extensions: HashMap<String, IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -62,6 +68,7 @@ impl Offers {
             tool_tasks: requests
                 .and_then(|requests| requests.tools)
                 .is_some_and(|tools| tools.call.is_some()),
+            task_extension: wire.extensions.contains_key(mcp::TASKS_EXTENSION),
         }
     }
 }

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use fabric::{FailureKind, InputRequired, Method, Outcome};
 use mcp::ClientProfile;
+use mcp::mrtr::InputKind;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::inputs::{Input, kind_of};
 use crate::failure::sent;
 
 /// A legacy server's result, without members that mean something in the other era only: a modern
@@ -35,7 +35,7 @@ pub(super) fn modern_outcome(result: Bytes, method: Method, client: &ClientProfi
     };
     match head.result_type.as_deref() {
         None | Some("complete") => Outcome::Result(result),
-        Some("input_required") if may_ask(method) => input_required(&result, client),
+        Some("input_required") if may_ask(method) => input_required(&result),
         Some("task") if method == Method::CallTool && client.capabilities.tasks => {
             Outcome::Result(result)
         }
@@ -51,7 +51,7 @@ pub(super) const fn may_ask(method: Method) -> bool {
     )
 }
 
-fn input_required(result: &Bytes, client: &ClientProfile) -> Outcome {
+fn input_required(result: &Bytes) -> Outcome {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Wire<'a> {
@@ -68,20 +68,16 @@ fn input_required(result: &Bytes, client: &ClientProfile) -> Outcome {
     if wire.input_requests.is_none() && wire.request_state.is_none() {
         return garbage("the MCP server asked for input without saying for what");
     }
+    // Whether the client can be asked this its caller says, in words that the client knows.
     if let Some(requests) = wire.input_requests {
-        let Ok(requests) = mcp::members(requests.get()) else {
+        let Ok(requests) = mcp::mrtr::input_requests(requests.get()) else {
             return garbage("the MCP server asked for input in a way that cannot be read");
         };
-        for (_, request) in requests {
-            match Input::parse(request) {
-                Some(input) if kind_of(&input, &client.capabilities).is_ok() => {}
-                Some(_) => {
-                    return garbage("the MCP server asked for input that the client cannot give");
-                }
-                None => {
-                    return garbage("the MCP server asked for input in a way that cannot be read");
-                }
-            }
+        if requests
+            .iter()
+            .any(|request| InputKind::of(&request.method).is_none())
+        {
+            return garbage("the MCP server asked for input of a kind that there is not");
         }
     }
     let part = |raw: &RawValue| result.slice_ref(raw.get().as_bytes());

@@ -17,8 +17,9 @@ use tokio::task::AbortHandle;
 
 use super::UpstreamConfig;
 use super::answer::REPLY_WITHIN;
+use super::aside::Way;
 use super::board::{Board, Orphan, Turn};
-use super::inputs::{Input, NO_METHOD};
+use super::inputs::Input;
 use super::peer::Peer;
 use crate::failure::sent;
 
@@ -135,7 +136,17 @@ impl Peer {
                 continue;
             };
             let whose = self.calls.asked();
-            let refused = whose.map_or(Err(NO_METHOD), |sink| sink.ask(&id, &input, true));
+            let refused = match whose {
+                Some(sink) => sink.ask(&id, &input, true),
+                None => {
+                    let way = Way {
+                        transport: self.link.transport.clone(),
+                        headers: agreed.headers.clone(),
+                    };
+                    let ttl = self.config.parked_ttl;
+                    self.aside.ask(&id, &input, way, self.tasks(), ttl)
+                }
+            };
             if let Err(undeclared) = refused {
                 let deadline = Deadline::after(REPLY_WITHIN);
                 let headers = agreed.headers.clone();
@@ -212,13 +223,13 @@ impl Parked {
                     .await;
                 if let Err(failure) = told {
                     tracing::info!("could not answer what an MCP server asked: {failure}");
-                    return Some(lost());
+                    return Some(forgotten());
                 }
             }
         }
         Some(match self.wait(parked).await {
             // It ended while nobody could hear why.
-            Outcome::Failed(failure) if failure.kind == FailureKind::Died => lost(),
+            Outcome::Failed(failure) if failure.kind == FailureKind::Died => forgotten(),
             outcome => outcome,
         })
     }
@@ -320,12 +331,13 @@ impl Parked {
     }
 }
 
-/// What is told when a server ended while it waited for input (nobody may assume success).
-fn lost() -> Outcome {
-    refusal(
-        codes::INTERNAL_ERROR,
-        "Internal error: the upstream ended while it waited for input, and what became of the call is unknown",
-    )
+/// What is told of a call that cannot be taken up again, whatever the reason. Nobody may assume
+/// success.
+pub(super) fn forgotten() -> Outcome {
+    Outcome::Failed(sent(
+        FailureKind::Forgotten,
+        "Internal error: the call cannot go on, because where it waited for input has ended or its time is over; what became of it is unknown",
+    ))
 }
 
 fn refusal(code: i64, message: &str) -> Outcome {
@@ -333,11 +345,12 @@ fn refusal(code: i64, message: &str) -> Outcome {
         code,
         message: message.to_owned(),
         data: None,
+        raw: None,
     })
 }
 
 /// 32 random bytes in hexadecimal.
-fn new_handle() -> String {
+pub(super) fn new_handle() -> String {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).expect("the kernel always answers small requests");
     bytes

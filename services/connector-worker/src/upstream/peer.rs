@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use super::agree::{Agreed, Era};
 use super::agreement::Agreement;
 use super::answer::{Answer, Reader};
+use super::aside::Aside;
 use super::cancel::CancelOnDrop;
 use super::inflight::InFlight;
 use super::listen::Listening;
@@ -44,6 +45,8 @@ pub(crate) struct Peer {
     pub(super) calls: Arc<InFlight>,
     /// What the server tells of its lists and resources.
     pub(super) notices: Arc<Notices>,
+    /// What it says outside calls, where it can be known to whom.
+    pub(super) aside: Arc<Aside>,
     /// What is watched of it.
     pub(super) watches: Watches,
     pub(super) talks: TaskTalks,
@@ -125,6 +128,7 @@ impl Peer {
         capabilities: ClientCapabilities,
         known: Arc<Known>,
         notices: Arc<Notices>,
+        aside: Arc<Aside>,
         config: Arc<UpstreamConfig>,
         tasks: Tasks,
     ) -> Self {
@@ -145,6 +149,7 @@ impl Peer {
             cancels: Arc::new(Semaphore::new(CANCELS_AT_ONCE)),
             calls: Arc::new(calls),
             notices,
+            aside,
             watches: Watches::default(),
             talks: TaskTalks::default(),
             listening: Mutex::default(),
@@ -189,6 +194,7 @@ impl Peer {
             .map(|principal| self.calls.begin(id, principal, &caller.sink));
         if let Sink::Board(board) = &caller.sink {
             board.is_in(agreed);
+            board.take_over();
         }
         let mut cancel = CancelOnDrop::new(self, agreed, id);
         let outgoing = Outgoing {

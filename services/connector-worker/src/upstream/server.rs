@@ -10,17 +10,19 @@ use fabric::{
     Call, Effect, Events, Failure, FailureKind, Listing, Method, Outcome, Request, RpcError,
 };
 use mcp::{ClientCapabilities, ClientProfile};
+use uuid::Uuid;
 
 use super::agree::{Agreed, Era};
 use super::answer::error_in;
-use super::board::Board;
+use super::board::{Board, Malformed};
 use super::lane::{LaneParts, NOBODY, Source};
 use super::lanes::{LaneUse, Lanes};
 use super::outcome::may_ask;
-use super::park::{Conversation, Parked, unknown_state};
+use super::park::{Conversation, Parked, forgotten, unknown_state};
 use super::peer::{Caller, Peer};
 use super::sink::Sink;
-use super::tasks::Manner;
+use super::task_end::task_of;
+use super::tasks::{CancelTask, Manner};
 use super::watch;
 use crate::failure::{sent, unsent};
 
@@ -57,9 +59,20 @@ impl UpstreamServer {
             self.roots_changed(call, deadline).await;
             return Outcome::Result(Bytes::from_static(b"{}"));
         }
+        if call.request.method == Method::Reply {
+            return self.reply(call, deadline).await;
+        }
+        if let (Method::EndSession, Some(session)) = (call.request.method, call.session) {
+            for question in self.lanes.end_session(call.principal.key, session) {
+                question.refuse().await;
+            }
+            return Outcome::Result(Bytes::from_static(b"{}"));
+        }
         let inputs = call.request.inputs.as_ref();
         if call.request.method == Method::GiveUp {
-            if let Some(handle) = inputs.and_then(|inputs| inputs.state.as_deref()) {
+            if let Some(task) = task_of(&call.request) {
+                self.cancel_task(call, &task, deadline).await;
+            } else if let Some(handle) = inputs.and_then(|inputs| inputs.state.as_deref()) {
                 self.parked.give_up(handle, call);
             }
             return Outcome::Result(Bytes::from_static(b"{}"));
@@ -85,31 +98,67 @@ impl UpstreamServer {
 
     /// Tells the session of this client, if it has one, that its roots changed.
     async fn roots_changed(&self, call: &Call, deadline: Deadline) {
-        const MESSAGE: &[u8] = br#"{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}"#;
         let capabilities = &call.client.capabilities;
-        let own = self.lanes.own(call.principal.key, capabilities);
-        let Some((_lane, peer)) = own.filter(|_| capabilities.roots) else {
+        let own = self
+            .lanes
+            .own(call.principal.key, capabilities, call.session);
+        // A lane that others use, too, is told when it comes back to this client.
+        let is_its = |lane: &LaneUse| lane.lane.aside().was_last(call.session);
+        let own = own.filter(|(lane, _)| capabilities.roots && is_its(lane));
+        let Some((_lane, peer)) = own else {
             return;
         };
-        let agreed = peer.link.agreed.load_full();
-        let Some(agreed) = agreed.filter(|agreed| agreed.era == Era::Legacy) else {
-            return;
+        tell_of_roots(&peer, deadline).await;
+    }
+
+    /// What a client session answered to what it was asked outside calls.
+    async fn reply(&self, call: &Call, deadline: Deadline) -> Outcome {
+        let inputs = call.request.inputs.as_ref();
+        let handle = inputs.and_then(|inputs| inputs.state.as_deref());
+        let (Some(inputs), Some(handle), Some(session)) = (inputs, handle, call.session) else {
+            return unknown_state();
         };
-        // What the server asks then belongs to no call, and is refused; it asks again in the next.
-        let body = Bytes::from_static(MESSAGE);
-        let told = peer
-            .link
-            .transport
-            .notify(body, agreed.headers.clone(), deadline);
-        if let Err(failure) = told.await {
-            tracing::debug!("could not tell an MCP server of changed roots: {failure}");
+        let answer = self.lanes.all_living().into_iter().find_map(|peer| {
+            let responses = inputs.responses.as_deref();
+            peer.aside.answer(handle, session, responses)
+        });
+        match answer {
+            Some(Ok((message, way))) => match way.send(message, deadline).await {
+                Ok(()) => Outcome::Result(Bytes::from_static(b"{}")),
+                Err(failure) => Outcome::Failed(failure),
+            },
+            Some(Err(Malformed)) => Outcome::Error(RpcError {
+                code: mcp::codes::INVALID_PARAMS,
+                message: "Invalid params: inputResponses must be an object of objects".to_owned(),
+                data: None,
+                raw: None,
+            }),
+            None => unknown_state(),
+        }
+    }
+
+    fn lease(
+        &self,
+        call: &Call,
+        deadline: Deadline,
+    ) -> impl Future<Output = Result<LaneUse, Failure>> {
+        let capabilities = &call.client.capabilities;
+        self.lanes
+            .lease(call.principal.key, capabilities, call.session, deadline)
+    }
+
+    /// Cancels a task that nobody waits for any more.
+    async fn cancel_task(&self, call: &Call, id: &str, deadline: Deadline) {
+        let leased = self.lease(call, deadline);
+        if let Ok(lane) = leased.await
+            && let Ok(peer) = lane.lane.peer(lane.parts(), deadline).await
+        {
+            drop(CancelTask::new(&peer, id));
         }
     }
 
     async fn attempt(&self, call: &Call, events: Option<&Events>, deadline: Deadline) -> Outcome {
-        let leased = self
-            .lanes
-            .lease(call.principal.key, &call.client.capabilities, deadline);
+        let leased = self.lease(call, deadline);
         let lane = match leased.await {
             Ok(lane) => lane,
             Err(failure) => return Outcome::Failed(failure),
@@ -153,12 +202,15 @@ impl UpstreamServer {
         };
         let mut manner = Manner::Plain;
         if agreed.era == Era::Legacy {
+            if lane.lane.owner().is_some() {
+                self.note_use(peer, lane, call, deadline).await;
+            }
             if request
                 .inputs
                 .as_ref()
                 .is_some_and(|inputs| inputs.state.is_some())
             {
-                return unknown_state();
+                return forgotten();
             }
             let simple = client.log_level.is_none() && !client.capabilities.can_be_asked();
             if !simple || agreed.offers.tool_tasks {
@@ -179,11 +231,35 @@ impl UpstreamServer {
             sink: Sink::caller(events, client),
         };
         match (agreed.era, request.method) {
+            (Era::Modern, Method::CallTool)
+                if request.to_its_end && agreed.offers.task_extension =>
+            {
+                let work = peer.run_to_its_end(request, client, &caller, &lane.lane, deadline);
+                Box::pin(work).await
+            }
             (Era::Legacy, Method::GetTask | Method::UpdateTask | Method::CancelTask) => {
                 let work = peer.about_task(request, client, &caller, &agreed, deadline);
                 Box::pin(work).await
             }
             _ => run_in_manner(manner, peer, lane, request, client, &caller, deadline).await,
+        }
+    }
+
+    /// Notes whose call it is on a lane of one caller. Where the one before was another client's,
+    /// the server, which may keep what it was told of roots, is to ask anew.
+    async fn note_use(&self, peer: &Arc<Peer>, lane: &LaneUse, call: &Call, deadline: Deadline) {
+        let is_new = call
+            .session
+            .is_some_and(|session| !lane.lane.aside().is_used_by(session));
+        let is_others = lane
+            .lane
+            .aside()
+            .used_by(call.session, call.client.log_of_session());
+        if is_others && call.client.capabilities.roots {
+            tell_of_roots(peer, deadline).await;
+        }
+        if is_new || !lane.lane.is_heard() {
+            self.lanes.has_begun();
         }
     }
 
@@ -199,7 +275,9 @@ impl UpstreamServer {
         if client.capabilities.can_be_asked() || client.log_level.is_some() {
             peer.listen(agreed).await;
         }
-        if let Some(level) = client.log_level {
+        if let Some(level) = client.log_level
+            && !client.leaves_level()
+        {
             peer.log_from(level, agreed, deadline).await;
         }
         peer.manner(&call.request, client, agreed, deadline).await
@@ -216,6 +294,9 @@ impl UpstreamServer {
         let config = &lane.parts().config;
         let client = call.client.clone();
         let board = Board::new(client.clone(), events.cloned(), config.parked_max_bytes);
+        if let Some(session) = call.session {
+            board.is_of(lane.lane.aside().clone(), session);
+        }
         let rounds = config.parked_ttl.saturating_mul(config.rounds_per_call);
         let life = call.deadline.saturating_add(rounds).min(LIFE_MAX);
         let work = {
@@ -242,6 +323,11 @@ impl UpstreamServer {
     /// Tells of changes until it is dropped, or until the server refuses; a server that goes away
     /// is watched again when it is back.
     pub(crate) async fn watch(&self, call: &Call, events: &Events) -> Outcome {
+        if let (Some(session), None) = (call.session, &call.request.name)
+            && call.client.capabilities.can_be_asked()
+        {
+            return self.watch_session(call, session, events).await;
+        }
         let (mut again, mut pause) = (false, PAUSE);
         loop {
             let began = tokio::time::Instant::now();
@@ -270,6 +356,34 @@ impl UpstreamServer {
         }
     }
 
+    /// Tells what happens in the upstream session that a client session uses, from when there is
+    /// one until it ends.
+    async fn watch_session(&self, call: &Call, session: Uuid, events: &Events) -> Outcome {
+        let capabilities = &call.client.capabilities;
+        let used = self
+            .lanes
+            .until_used(call.principal.key, capabilities, session);
+        let (lane, peer) = used.await;
+        let (_heard, notices) = lane.hear(session, events.clone());
+        let lists = async {
+            match &self.lanes.parts.source {
+                // What its processes tell of lists is heard without this.
+                Source::Hosted { .. } => std::future::pending().await,
+                Source::Remote(_) => {
+                    let notices = notices.unwrap_or_else(|| peer.notices.subscribe());
+                    watch::run_from(&peer, call, events, false, notices).await
+                }
+            }
+        };
+        tokio::select! {
+            outcome = lists => outcome,
+            () = lane.ended() => Outcome::Failed(unsent(
+                FailureKind::Died,
+                "the session with the MCP server was let go",
+            )),
+        }
+    }
+
     /// Where to watch. Nobody starts a process only to hear that its lists did not change.
     async fn watched(&self, call: &Call) -> Result<(Option<LaneUse>, Arc<Peer>), Failure> {
         if call.request.name.is_none()
@@ -292,9 +406,7 @@ impl UpstreamServer {
             ));
         }
         let deadline = Deadline::after(WATCH_WITHIN);
-        let leased = self
-            .lanes
-            .lease(call.principal.key, &call.client.capabilities, deadline);
+        let leased = self.lease(call, deadline);
         let lane = leased.await?;
         let peer = lane.lane.peer(lane.parts(), deadline).await?;
         Ok((Some(lane), peer))
@@ -307,16 +419,18 @@ impl UpstreamServer {
         let client = ClientProfile {
             capabilities: ClientCapabilities {
                 roots: true,
+                roots_list_changed: true,
                 sampling: true,
                 elicitation_form: true,
                 elicitation_url: true,
                 ..ClientCapabilities::default()
             },
             log_level: None,
+            log_default: false,
         };
         let lane = self
             .lanes
-            .lease(NOBODY, &client.capabilities, deadline)
+            .lease(NOBODY, &client.capabilities, None, deadline)
             .await?;
         let peer = lane.lane.peer(lane.parts(), deadline).await?;
         let listing = peer.list_tools(&client, deadline).await;
@@ -332,6 +446,21 @@ impl UpstreamServer {
             }
         }
         Ok(listing)
+    }
+}
+
+/// Tells a legacy server that its client's roots are not what they were.
+async fn tell_of_roots(peer: &Peer, deadline: Deadline) {
+    const MESSAGE: &[u8] = br#"{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}"#;
+    let agreed = peer.link.agreed.load_full();
+    let Some(agreed) = agreed.filter(|agreed| agreed.era == Era::Legacy) else {
+        return;
+    };
+    let body = Bytes::from_static(MESSAGE);
+    let transport = &peer.link.transport;
+    let told = transport.notify(body, agreed.headers.clone(), deadline);
+    if let Err(failure) = told.await {
+        tracing::debug!("could not tell an MCP server of changed roots: {failure}");
     }
 }
 

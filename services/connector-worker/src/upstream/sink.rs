@@ -10,7 +10,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::board::Board;
-use super::inputs::{Input, NO_METHOD, Undeclared};
+use super::inputs::{Input, Undeclared, undeclared};
+use super::related::without_task;
 
 /// Where what a server says in mid-call goes. Cheap to clone.
 #[derive(Clone)]
@@ -77,7 +78,7 @@ impl Sink {
     /// Hands on the params of a log message that is grave enough.
     pub(super) async fn log(&self, params: &RawValue, text: &Bytes) {
         if self.wants_log(params) {
-            let params = text.slice_ref(params.get().as_bytes());
+            let params = without_task(text.slice_ref(params.get().as_bytes()));
             self.put(CallEvent::Log(params)).await;
         }
     }
@@ -85,7 +86,7 @@ impl Sink {
     /// As [`log`](Self::log), but waits for nobody.
     pub(super) fn stray_log(&self, params: &RawValue, text: &Bytes) {
         if self.wants_log(params) {
-            let params = text.slice_ref(params.get().as_bytes());
+            let params = without_task(text.slice_ref(params.get().as_bytes()));
             self.offer(CallEvent::Log(params));
         }
     }
@@ -98,8 +99,29 @@ impl Sink {
     pub(super) fn ask(&self, id: &str, input: &Input<'_>, stray: bool) -> Result<(), Undeclared> {
         match self {
             Self::Board(board) => board.ask(id, input, stray),
-            _ => Err(NO_METHOD),
+            _ => Err(undeclared(input)),
         }
+    }
+
+    /// The page that the server names is done with; told to the client that was asked to open it.
+    pub(super) async fn completed(&self, params: &RawValue, text: &Bytes) {
+        if let Self::Board(board) = self
+            && board.opened(params)
+        {
+            let params = text.slice_ref(params.get().as_bytes());
+            self.put(CallEvent::ElicitationComplete(params)).await;
+        }
+    }
+
+    /// As [`completed`](Self::completed), for a notification outside the call: tells whether the
+    /// page is this client's. Waits for nobody.
+    pub(super) fn stray_completed(&self, params: &RawValue, text: &Bytes) -> bool {
+        let own = matches!(self, Self::Board(board) if board.opened(params));
+        if own {
+            let params = text.slice_ref(params.get().as_bytes());
+            self.offer(CallEvent::ElicitationComplete(params));
+        }
+        own
     }
 
     /// The server takes a request back.
@@ -110,20 +132,32 @@ impl Sink {
     }
 
     fn wants_log(&self, params: &RawValue) -> bool {
-        #[derive(Deserialize)]
-        struct Head<'a> {
-            #[serde(borrow)]
-            level: Cow<'a, str>,
-        }
         let wanted = match self {
             Self::Nobody => None,
             Self::Caller { log_level, .. } => *log_level,
             Self::Board(board) => board.log_level(),
         };
-        let Some(wanted) = wanted else { return false };
-        let level = serde_json::from_str::<Head<'_>>(params.get())
-            .ok()
-            .and_then(|head| head.level.parse::<LogLevel>().ok());
-        level.is_some_and(|level| level >= wanted)
+        is_wanted(wanted, level_of(params))
+    }
+}
+
+/// The level of a log message, by its params.
+pub(super) fn level_of(params: &RawValue) -> Option<LogLevel> {
+    #[derive(Deserialize)]
+    struct Head<'a> {
+        #[serde(borrow)]
+        level: Cow<'a, str>,
+    }
+    let head = serde_json::from_str::<Head<'_>>(params.get()).ok()?;
+    head.level.parse().ok()
+}
+
+/// Whether a message of `level` is for somebody who wants those from `wanted` up.
+pub(super) fn is_wanted(wanted: Option<LogLevel>, level: Option<LogLevel>) -> bool {
+    match (wanted, level) {
+        (Some(wanted), Some(level)) => level >= wanted,
+        // Whoever wants all of them gets those of levels that nobody knows as well.
+        (wanted, None) => wanted == Some(LogLevel::Debug),
+        (None, _) => false,
     }
 }

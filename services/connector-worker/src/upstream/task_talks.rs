@@ -17,6 +17,7 @@ use super::board::{Board, Turn};
 use super::outcome::legacy_outcome;
 use super::park::Abort;
 use super::peer::{Caller, Peer};
+use super::related::without_task;
 use super::sink::Sink;
 use super::tasks::{KEEP_MAX, task_params};
 
@@ -123,7 +124,7 @@ impl Peer {
             let build =
                 |agreed: &Agreed| peer.own_request("tasks/result", &params, &client, agreed);
             let outcome = match peer.ask(build, &caller, Deadline::after(KEEP_MAX)).await {
-                Ok((_, result)) => legacy_outcome(&result),
+                Ok((_, result)) => legacy_outcome(&without_task(result)),
                 Err(trouble) => trouble.into(),
             };
             let orphans = kept.end(outcome);
@@ -143,5 +144,6 @@ fn refusal(message: &str) -> Outcome {
         code: codes::INVALID_PARAMS,
         message: message.to_owned(),
         data: None,
+        raw: None,
     })
 }

@@ -20,12 +20,14 @@ use super::call::Trouble;
 use super::lane::Lane;
 use super::outcome::legacy_outcome;
 use super::peer::{Caller, Peer};
+use super::related::without_task;
+use super::task_end::knowing;
 use super::tools::TaskSupport;
 
 /// How often a caller who waits for a task hears that it goes on.
-const HEARTBEAT: Duration = Duration::from_secs(5);
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(5);
 /// What is left of a call's time to say that its task is not done.
-const MARGIN: Duration = Duration::from_millis(500);
+pub(super) const MARGIN: Duration = Duration::from_millis(500);
 /// How long the session of a task is kept for it at most.
 pub(super) const KEEP_MAX: Duration = Duration::from_secs(60 * 60);
 const CANCEL_WITHIN: Duration = Duration::from_secs(5);
@@ -82,16 +84,13 @@ impl Peer {
             Err(trouble) => return trouble.into(),
         };
         let Some(task) = Created::parse(&created) else {
-            return legacy_outcome(&created); // it is done already
+            return legacy_outcome(&without_task(created)); // it is done already
         };
         lane.keep(Duration::from_millis(task.ttl).min(KEEP_MAX));
         if !to_its_end {
             return Outcome::Result(flat("task", task.raw, &[]));
         }
-        let mut cancel = CancelTask {
-            peer: self.clone(),
-            id: Some(task.id.clone()),
-        };
+        let mut cancel = CancelTask::new(self, &task.id);
         let params = task_params(&task.id);
         let build = |agreed: &Agreed| self.own_request("tasks/result", &params, client, agreed);
         let ended = self.ask(build, caller, deadline);
@@ -102,10 +101,13 @@ impl Peer {
         let outcome = loop {
             tokio::select! {
                 ended = &mut ended => break match ended {
-                    Ok((_, result)) => legacy_outcome(&result),
+                    Ok((_, result)) => legacy_outcome(&without_task(result)),
+                    Err(Trouble::Error(error)) if names(&error, &task.id) => {
+                        self.broken_task(&task.id, client, deadline).await
+                    }
                     Err(trouble) => trouble.into(),
                 },
-                () = &mut over => break unfinished(&task.id),
+                () = &mut over => break unfinished(),
                 () = tokio::time::sleep(HEARTBEAT), if request.progress => {
                     beats += 1;
                     let event = json!({"progress": beats, "message": "The task goes on."});
@@ -114,12 +116,46 @@ impl Peer {
                 }
             }
         };
-        cancel.id = None;
+        cancel.disarm();
         outcome
+    }
+
+    /// Why a task failed that has nothing to say for a result.
+    async fn broken_task(&self, id: &str, client: &ClientProfile, deadline: Deadline) -> Outcome {
+        let params = task_params(id);
+        let build = |agreed: &Agreed| self.own_request("tasks/get", &params, client, agreed);
+        let task = self.ask(build, &Caller::OURS, deadline).await;
+        let words = task.ok().and_then(|(_, task)| words_of(&task));
+        Outcome::Error(broken(words))
     }
 
     /// A request about a task of a legacy server.
     pub(super) async fn about_task(
+        self: &Arc<Self>,
+        request: &Request,
+        client: &ClientProfile,
+        caller: &Caller,
+        agreed: &Agreed,
+        deadline: Deadline,
+    ) -> Outcome {
+        match self
+            .asked_about_task(request, client, caller, agreed, deadline)
+            .await
+        {
+            Outcome::Error(mut error) => {
+                let id = request.name.as_deref().unwrap_or_default();
+                if names(&error, id) {
+                    // It is the server's own id, which its client does not know.
+                    error.message = error.message.replace(id, "(this task)");
+                    error.raw = None;
+                }
+                Outcome::Error(error)
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn asked_about_task(
         self: &Arc<Self>,
         request: &Request,
         client: &ClientProfile,
@@ -164,7 +200,7 @@ impl Peer {
     }
 
     /// The state of a task, its end included.
-    async fn task(
+    pub(super) async fn task(
         self: &Arc<Self>,
         id: &str,
         client: &ClientProfile,
@@ -200,11 +236,16 @@ impl Peer {
             Ok((_, result)) => {
                 let result = mcp::strip_for_legacy(&result)
                     .map_err(|_| garbage("a result that cannot be read"))?;
-                let result = unrelated(&String::from_utf8_lossy(&result));
+                let result = String::from_utf8_lossy(&without_task(result)).into_owned();
                 let end = [("status", "\"completed\"".to_owned()), ("result", result)];
                 Ok(flat("complete", text, &end))
             }
             Err(Trouble::Error(error)) => {
+                // A server may keep nothing but words of a task that broke.
+                let error = match names(&error, id) {
+                    true => broken(words_of(&task)),
+                    false => error,
+                };
                 let end = [
                     ("status", "\"failed\"".to_owned()),
                     ("error", to_json(&error)),
@@ -282,38 +323,41 @@ fn flat(result_type: &str, task: &str, end: &[(&str, String)]) -> Bytes {
     out.freeze()
 }
 
-/// A task's result without the name of its task, which the extension has no place for.
-fn unrelated(result: &str) -> String {
-    const RELATED: &str = "io.modelcontextprotocol/related-task";
-    if !result.contains(RELATED) {
-        return result.to_owned();
-    }
-    let without = |object: &str, change: &dyn Fn(&str, &str) -> Option<String>| {
-        let members = mcp::members(object).unwrap_or_default();
-        let kept = members.iter().filter_map(|(name, value)| {
-            let value = change(name, value.get())?;
-            let name = serde_json::to_string(name).expect("a string is JSON");
-            Some(format!("{name}:{value}"))
-        });
-        let kept: Vec<String> = kept.collect();
-        format!("{{{}}}", kept.join(","))
-    };
-    without(result, &|name, value| {
-        if name != "_meta" {
-            return Some(value.to_owned());
-        }
-        let meta = without(value, &|name, value| {
-            (name != RELATED).then(|| value.to_owned())
-        });
-        (meta != "{}").then_some(meta)
-    })
-}
-
 fn put(out: &mut BytesMut, name: &str, value: &str) {
     out.put_u8(b',');
     serde_json::to_writer(out.writer(), name).expect("a string is JSON");
     out.put_u8(b':');
     out.put_slice(value.as_bytes());
+}
+
+/// A request about a task, in either era.
+pub(super) fn about(method: Method, id: &str) -> Request {
+    Request::new(method, Some(id.to_owned()))
+}
+
+/// Whether an error is about the task rather than about what it did. Ids that short are words.
+fn names(error: &RpcError, id: &str) -> bool {
+    const WORD: usize = 8;
+    id.len() >= WORD && error.message.contains(id)
+}
+
+/// What a task says of its state.
+fn words_of(task: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Words {
+        status_message: Option<String>,
+    }
+    serde_json::from_slice::<Words>(task).ok()?.status_message
+}
+
+fn broken(words: Option<String>) -> RpcError {
+    RpcError {
+        code: codes::INTERNAL_ERROR,
+        message: words.unwrap_or_else(|| "Internal error: the task failed".to_owned()),
+        data: None,
+        raw: None,
+    }
 }
 
 pub(super) fn task_params(id: &str) -> String {
@@ -322,6 +366,9 @@ pub(super) fn task_params(id: &str) -> String {
 }
 
 fn to_json(error: &RpcError) -> String {
+    if let Some(raw) = &error.raw {
+        return String::from_utf8_lossy(raw).into_owned();
+    }
     let message = serde_json::to_string(&error.message).expect("a string is JSON");
     let data = error.data.as_deref().map(String::from_utf8_lossy);
     let data = data.map_or_else(String::new, |data| format!(r#","data":{data}"#));
@@ -329,10 +376,8 @@ fn to_json(error: &RpcError) -> String {
 }
 
 /// What a client that knows no tasks is told of one that is not done in time.
-fn unfinished(id: &str) -> Outcome {
-    let text = format!(
-        "The tool is still running, as task {id:?} of its server, and could not be waited for any longer. Do not assume that it failed."
-    );
+pub(super) fn unfinished() -> Outcome {
+    let text = "The tool is still running on its server, as a task, and could not be waited for any longer. Do not assume that it failed: check what it did before you call it again.";
     let result = json!({"content": [{"type": "text", "text": text}], "isError": true});
     Outcome::Result(Bytes::from(result.to_string()))
 }
@@ -342,13 +387,28 @@ fn no_method() -> Outcome {
         code: codes::METHOD_NOT_FOUND,
         message: "Method not found: the upstream has no such tasks".to_owned(),
         data: None,
+        raw: None,
     })
 }
 
 /// Cancels a task when it is dropped before the task's end is known.
-struct CancelTask {
+pub(super) struct CancelTask {
     peer: Arc<Peer>,
     id: Option<String>,
+}
+
+impl CancelTask {
+    pub(super) fn new(peer: &Arc<Peer>, id: &str) -> Self {
+        Self {
+            peer: peer.clone(),
+            id: Some(id.to_owned()),
+        }
+    }
+
+    /// The task has ended, or goes on without us.
+    pub(super) fn disarm(&mut self) {
+        self.id = None;
+    }
 }
 
 impl Drop for CancelTask {
@@ -364,9 +424,9 @@ impl Drop for CancelTask {
         self.peer
             .tasks()
             .disposable("cancel an upstream task", async move {
-                let (params, client) = (task_params(&id), ClientProfile::default());
-                let build =
-                    |agreed: &Agreed| peer.own_request("tasks/cancel", &params, &client, agreed);
+                let client = knowing(&ClientProfile::default());
+                let cancel = about(Method::CancelTask, &id);
+                let build = |agreed: &Agreed| peer.client_request(&cancel, &client, false, agreed);
                 let deadline = Deadline::after(CANCEL_WITHIN);
                 // It may be done by now.
                 let _ = peer.ask(build, &Caller::OURS, deadline).await;

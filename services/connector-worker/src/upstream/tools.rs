@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use domain::ToolDefinition;
+use domain::limits::UPSTREAM_INFO_MAX_BYTES;
+use domain::{ToolDefinition, UpstreamInfo};
 use egress::Deadline;
 use fabric::{Failure, FailureKind, Listing};
 use mcp::{ClientProfile, HeaderParams};
@@ -52,6 +53,8 @@ struct List {
     names: HashSet<String>,
     facts: ToolFacts,
     dropped: usize,
+    /// The first page around its tools, once that was read.
+    frame: Option<Option<Box<RawValue>>>,
 }
 
 impl Peer {
@@ -81,9 +84,13 @@ impl Peer {
                 return Err(too_much(&format!("{} tools", config.list_max_tools)));
             }
             let Some(next) = next else {
+                let server = UpstreamInfo {
+                    tool_list: list.frame.take().flatten(),
+                    ..agreed.info.clone()
+                };
                 return Ok(Listing {
                     tools: self.keep(list),
-                    server: Some(agreed.info.clone()),
+                    server: Some(server),
                 });
             };
             if !cursors.insert(next.clone()) {
@@ -111,6 +118,7 @@ impl Peer {
 impl List {
     /// Adds a page; returns the cursor of the next.
     fn take(&mut self, page: &Bytes, strict: bool) -> Result<Option<String>, Failure> {
+        self.frame.get_or_insert_with(|| frame_of(page));
         let page: Page<'_> =
             serde_json::from_slice(page).map_err(|_| garbage("a tool list without tools"))?;
         for raw in page.tools {
@@ -139,6 +147,16 @@ impl List {
         }
         Ok(page.next_cursor)
     }
+}
+
+/// What a page says around its tools, see [`UpstreamInfo::tool_list`].
+fn frame_of(page: &Bytes) -> Option<Box<RawValue>> {
+    let frame = mcp::edge::around_tools(page)?;
+    if frame.len() > UPSTREAM_INFO_MAX_BYTES {
+        tracing::warn!("left out what an MCP server says besides its tools: too long");
+        return None;
+    }
+    RawValue::from_string(frame).ok()
 }
 
 /// The annotated parameters of a tool, if it has any; `None` when they break the rules.

@@ -96,6 +96,7 @@ impl Bench {
                 ..Request::new(Method::CallTool, Some(tool.to_owned()))
             },
             client: Arc::default(),
+            session: None,
             user_token: None,
             principal: Principal {
                 key: KeyId::new(TimeOrderedIds.next()),
@@ -104,6 +105,7 @@ impl Bench {
             },
             deadline: Duration::from_secs(30),
             request_id: "r1".to_owned(),
+            affinity: fabric::Affinity::Connector,
         }
     }
 }

@@ -82,7 +82,25 @@ async fn a_legacy_server_is_told_what_the_client_declared_and_its_questions_are_
 async fn what_a_client_did_not_declare_is_refused_and_the_call_goes_on() {
     let (stage, bench) = (Stage::set(Play::legacy()).await, Bench::new());
     let connector = bench.remote(&stage.url());
+    let mutes = [json!({}), json!({"roots": {}})]
+        .map(|capabilities| by(call(connector, "t", json!({})), &capabilities));
     let call = by(call(connector, "t", json!({})), &json!({"elicitation": {}}));
+
+    // Who declared no elicitation declared none of its modes.
+    for mute in mutes {
+        let (outcome, ()) = both!(bench, mute, {
+            let stream = stage.expect("tools/call").await.stream();
+            for (id, mode) in [(1, "form"), (2, "url")] {
+                let params = json!({"mode": mode, "message": "m"});
+                stream.ask(json!(id), "elicitation/create", params).await;
+                let error = stage.expect("(response)").await.body["error"].clone();
+                let message = "Invalid params: this client declared no such elicitation mode";
+                assert_eq!(error, json!({"code": -32_602, "message": message}));
+            }
+            stream.result(json!({"content": []})).await;
+        });
+        assert_eq!(result(outcome), json!({"content": []}));
+    }
 
     let (outcome, ()) = both!(bench, call, {
         let stream = stage.expect("tools/call").await.stream();
@@ -297,7 +315,6 @@ async fn a_modern_server_may_not_answer_what_the_request_does_not_allow() {
     let roots = json!({"method": "roots/list"});
 
     for (method, answer) in [
-        (Method::CallTool, ask(roots.clone())),
         (Method::CallTool, ask(json!({"method": "ping"}))),
         (Method::CallTool, ask(json!([]))),
         (Method::CallTool, json!({"resultType": "input_required"})),
@@ -317,9 +334,14 @@ async fn a_modern_server_may_not_answer_what_the_request_does_not_allow() {
         assert_eq!(failure(outcome).kind, FailureKind::Garbage, "{answer}");
     }
 
-    let call = by(call(connector, "t", json!({})), &json!({"roots": {}}));
+    // What the client did not declare its caller refuses, who knows its words.
+    let call = by(call(connector, "t", json!({})), &json!({"elicitation": {}}));
     let (outcome, ()) = both!(bench, call.clone(), stage.next().await.result(ask(roots)));
-    assert_eq!(asked(outcome).state, None);
+    let asked = asked(outcome);
+    assert_eq!(
+        (requests(&asked), asked.state),
+        (json!({"k": {"method": "roots/list"}}), None)
+    );
     let missing = json!({"code": -32_021, "message": "no", "data": {"requiredCapabilities": {"sampling": {}}}});
     let (outcome, ()) = both!(bench, call, stage.next().await.error(400, missing));
     let error = error(outcome);

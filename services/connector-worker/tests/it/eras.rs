@@ -128,6 +128,42 @@ async fn a_modern_server_that_asks_for_parameter_headers_gets_them_after_one_ref
 }
 
 #[tokio::test]
+async fn unknown_parameter_headers_of_a_client_reach_a_modern_server_and_no_legacy_one() {
+    let given = [
+        ("mcp-param-zed", "1"),
+        ("mcp-param-zed", "two words"),
+        ("mcp-param-region", "a lie"),
+        ("authorization", "Bearer x"),
+    ];
+    for (upstream, zed) in [
+        (Upstream::modern().await, Some("1")),
+        (Upstream::legacy().await, None),
+    ] {
+        let bench = Bench::new();
+        let connector = bench.remote(&upstream.url());
+        let mut call = call(connector, "region", json!({"region": "eu"}));
+        let fields = given.map(|(name, value)| (name.into(), value.into()));
+        call.request.param_headers = fields.to_vec();
+
+        bench.worker.execute(call, None).await;
+
+        let calls = upstream.received().into_iter();
+        let called = calls
+            .filter(|request| request.method == "tools/call")
+            .last();
+        let called = called.unwrap();
+        assert_eq!(called.header("mcp-param-zed"), zed.unwrap_or_default());
+        let region = if zed.is_some() { "eu" } else { "" };
+        assert_eq!(
+            called.header("mcp-param-region"),
+            region,
+            "our own goes before it"
+        );
+        assert_eq!(called.header("authorization"), "");
+    }
+}
+
+#[tokio::test]
 async fn a_tool_name_that_no_header_can_hold_travels_encoded() {
     let script = Script {
         more_tools: vec![r#"{"name":"größe","inputSchema":{"type":"object"}}"#],
@@ -242,7 +278,7 @@ async fn a_server_that_asks_back_is_told_what_this_client_cannot_do() {
     );
     assert_eq!(
         (&replies[1]["id"], &replies[1]["error"]["code"]),
-        (&json!(1), &json!(-32_601))
+        (&json!(1), &json!(-32_602))
     );
 }
 

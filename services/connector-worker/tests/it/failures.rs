@@ -141,19 +141,6 @@ async fn a_large_event_of_a_stream_is_cut_as_well() {
 }
 
 #[tokio::test]
-async fn a_server_that_asks_what_its_client_never_declared_answers_garbage() {
-    let (upstream, bench) = (Upstream::modern().await, Bench::new());
-    let connector = bench.remote(&upstream.url());
-
-    let failure = failure(bench.call(connector, "ask", json!({})).await);
-
-    assert_eq!(
-        failure.message,
-        "the MCP server asked for input that the client cannot give."
-    );
-}
-
-#[tokio::test]
 async fn a_token_and_headers_are_sent_and_a_refused_one_is_said_to_be() {
     let script = Script {
         bearer: Some("s3cret"),

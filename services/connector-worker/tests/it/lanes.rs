@@ -65,7 +65,7 @@ async fn at_the_bound_an_idle_session_makes_room_and_busy_ones_are_waited_for_in
         Stage::set(Play::legacy()).await,
         Bench::with(
             |config| {
-                config.upstream.lanes_per_connector = 1;
+                config.upstream.remote_lanes_per_connector = 1;
                 config.upstream.lane_wait = Duration::from_millis(50);
             },
             Table::default(),
@@ -116,7 +116,7 @@ async fn a_call_that_waits_for_a_session_gets_the_next_that_is_free() {
     let (stage, bench) = (
         Stage::set(Play::legacy()).await,
         Bench::with(
-            |config| config.upstream.lanes_per_connector = 1,
+            |config| config.upstream.remote_lanes_per_connector = 1,
             Table::default(),
         ),
     );
@@ -175,7 +175,7 @@ async fn a_parked_call_keeps_its_session_from_all_others() {
         Stage::set(Play::legacy()).await,
         Bench::with(
             |config| {
-                config.upstream.lanes_per_connector = 1;
+                config.upstream.remote_lanes_per_connector = 1;
                 config.upstream.lane_wait = Duration::from_millis(50);
                 config.upstream.parked_ttl = Duration::from_millis(200);
             },

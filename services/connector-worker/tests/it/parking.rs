@@ -10,6 +10,8 @@ use crate::support::{
     Bench, TENANT, Table, answering, asked, by, call, error, failure, of_key, result,
 };
 
+const FORGOTTEN: &str = "Internal error: the call cannot go on, because where it waited for input has ended or its time is over; what became of it is unknown.";
+
 /// A call that waits, and the stream on which its server does.
 async fn parked(bench: &Bench, stage: &Stage, call: &Call) -> (InputRequired, Stream) {
     let (outcome, stream) = tokio::join!(bench.worker.execute(call.clone(), None), async {
@@ -53,13 +55,12 @@ async fn a_handle_that_is_forged_foreign_or_used_is_refused_alike_and_the_call_s
         with(&|call| call.request.method = Method::GetPrompt),
         with(&|call| call.connector = other),
     ];
-    let unknown = "Invalid params: unknown or expired requestState";
     for call in wrong {
         let told = format!("{call:?}");
-        let error = error(bench.worker.execute(call, None).await);
+        let refused = failure(bench.worker.execute(call, None).await);
         assert_eq!(
-            (error.code, error.message.as_str(), error.data),
-            (-32_602, unknown, None),
+            (refused.kind, refused.message.as_str()),
+            (FailureKind::Forgotten, FORGOTTEN),
             "{told}"
         );
     }
@@ -80,8 +81,8 @@ async fn a_handle_that_is_forged_foreign_or_used_is_refused_alike_and_the_call_s
         stream.result(json!({})).await;
     });
     assert_eq!(result(outcome), json!({}));
-    let error = error(bench.worker.execute(right, None).await);
-    assert_eq!((error.code, error.message.as_str()), (-32_602, unknown));
+    let used = failure(bench.worker.execute(right, None).await);
+    assert_eq!(used.message, FORGOTTEN);
 }
 
 #[tokio::test]
@@ -103,13 +104,9 @@ async fn a_call_that_nobody_takes_up_is_cancelled_and_its_handle_expires() {
 
     assert!(cancelled.body["params"]["requestId"].is_u64());
     stream.left().await;
-    let error = error(
-        bench
-            .worker
-            .execute(answering(call, &first, &roots()), None)
-            .await,
-    );
-    assert_eq!(error.code, -32_602);
+    let late = answering(call, &first, &roots());
+    let expired = failure(bench.worker.execute(late, None).await);
+    assert_eq!(expired.kind, FailureKind::Forgotten);
     assert!(
         bench
             .process
@@ -176,9 +173,11 @@ async fn a_server_that_ends_while_it_waits_leaves_a_clear_word() {
         .worker
         .execute(answering(call.clone(), &first, &roots()), None)
         .await;
-    let gone = error(outcome);
-    assert_eq!(gone.code, -32_603);
-    assert!(gone.message.contains("unknown"), "{}", gone.message);
+    let gone = failure(outcome);
+    assert_eq!(
+        (gone.kind, gone.message.as_str()),
+        (FailureKind::Forgotten, FORGOTTEN)
+    );
 
     // One that gave up waiting, and answered, is heard.
     let (mut asked, stream) = parked(&bench, &stage, &call).await;
@@ -258,7 +257,7 @@ async fn a_state_means_nothing_to_a_legacy_server_that_was_never_asked() {
         state: Some("of another server".to_owned()),
     });
 
-    let error = error(bench.worker.execute(call, None).await);
+    let refused = failure(bench.worker.execute(call, None).await);
 
-    assert_eq!(error.code, -32_602);
+    assert_eq!(refused.kind, FailureKind::Forgotten);
 }

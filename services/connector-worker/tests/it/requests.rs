@@ -20,7 +20,7 @@ fn all() -> Vec<(Request, Value)> {
     vec![
         (
             new(Method::CallTool, Some("t"), None, ""),
-            json!({"name": "t", "arguments": {}}),
+            json!({"name": "t"}),
         ),
         (
             new(Method::ListPrompts, None, None, r#""cursor":"c""#),
@@ -142,13 +142,16 @@ async fn a_legacy_server_gets_each_without_what_it_does_not_know() {
                 (heard.header("mcp-method"), heard.header("traceparent")),
                 ("", "")
             );
-            let error = json!({"code": -32_002, "message": "no", "data": {"uri": "u"}});
+            let error = json!({"code": -32_002, "data": {"uri": "u"}, "message": "no", "x": 1});
             heard.error(200, error);
         });
         let expected = RpcError {
             code: -32_002,
             message: "no".to_owned(),
             data: Some(Bytes::from_static(br#"{"uri":"u"}"#)),
+            raw: Some(Bytes::from_static(
+                br#"{"code":-32002,"data":{"uri":"u"},"message":"no","x":1}"#,
+            )),
         };
         assert_eq!(error(outcome), expected, "{method}");
     }

@@ -248,6 +248,7 @@ pub(crate) fn call(connector: ConnectorId, tool: &str, arguments: Value) -> Call
             ..Request::new(Method::CallTool, Some(tool.to_owned()))
         },
         client: Arc::default(),
+        session: None,
         user_token: None,
         principal: Principal {
             key: KeyId::new(Uuid::from_u128(7)),
@@ -256,6 +257,7 @@ pub(crate) fn call(connector: ConnectorId, tool: &str, arguments: Value) -> Call
         },
         deadline: Duration::from_secs(10),
         request_id: "r1".to_owned(),
+        affinity: fabric::Affinity::Principal,
     }
 }
 
@@ -265,6 +267,7 @@ pub(crate) fn by(mut call: Call, capabilities: &Value) -> Call {
     call.client = Arc::new(ClientProfile {
         capabilities: ClientCapabilities::parse(&raw).unwrap(),
         log_level: call.client.log_level,
+        log_default: call.client.log_default,
     });
     call
 }

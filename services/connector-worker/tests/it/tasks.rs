@@ -131,6 +131,41 @@ async fn a_client_that_knows_tasks_gets_a_flat_one_and_follows_it_to_its_end() {
 }
 
 #[tokio::test]
+async fn a_task_that_failed_without_a_result_says_what_its_server_says_of_it() {
+    const ID: &str = "0123456789abcdef";
+    let (stage, bench) = set().await;
+    let connector = bench.remote(&stage.url());
+    let about = |method| {
+        let mut call = with_tasks(call(connector, "", json!(null)));
+        call.request = Request::new(method, Some(ID.to_owned()));
+        call
+    };
+    let get = bench.worker.execute(about(Method::GetTask), None);
+    let (outcome, ()) = tokio::join!(get, async {
+        let state = json!({"taskId": ID, "status": "failed", "statusMessage": "It broke."});
+        stage.expect("tasks/get").await.result(state);
+        let message = format!("Task {ID} has no result stored");
+        let refusal = json!({"code": -32_602, "message": message});
+        stage.expect("tasks/result").await.error(200, refusal);
+    });
+    assert_eq!(
+        result(outcome)["error"],
+        json!({"code": -32_603, "message": "It broke."})
+    );
+
+    let get = bench.worker.execute(about(Method::GetTask), None);
+    let (outcome, ()) = tokio::join!(get, async {
+        let refusal = json!({"code": -32_602, "message": format!("Task {ID} is not there")});
+        stage.expect("tasks/get").await.error(200, refusal);
+    });
+    let unknown = error(outcome);
+    assert_eq!(
+        (unknown.code, unknown.message.as_str(), unknown.raw),
+        (-32_602, "Task (this task) is not there", None)
+    );
+}
+
+#[tokio::test]
 async fn what_a_task_asks_stands_in_its_state_and_is_answered_by_an_update() {
     let (stage, bench) = set().await;
     let connector = bench.remote(&stage.url());
@@ -223,7 +258,10 @@ async fn a_client_that_knows_none_waits_for_a_tool_that_needs_one_and_others_are
     let unfinished = result(outcome);
     assert_eq!(unfinished["isError"], true);
     let text = unfinished["content"][0]["text"].as_str().unwrap();
-    assert!(text.contains("task \"T\""), "{text}");
+    assert!(
+        text.contains("as a task") && !text.contains("\"T\""),
+        "{text}"
+    );
     stage.expect("notifications/cancelled").await;
 
     tokio::select! {

@@ -3,6 +3,7 @@
 
 mod contract;
 mod grammar;
+mod own_token;
 mod refusals;
 mod sending;
 mod stats;

@@ -247,9 +247,12 @@ impl Operations {
                     replaced.revision
                 })
             }
-            Err(reason) => rows.sync_failed(id, reason, self.now()).await,
+            Err(reason) => rows.sync_failed(id, reason, self.now()).await.map(Some),
         };
-        self.tenant_changed(&owner, revision.map_err(Error::storage("store tools"))?);
+        // A reading that found what is known concerns nobody.
+        if let Some(revision) = revision.map_err(Error::storage("store tools"))? {
+            self.tenant_changed(&owner, revision);
+        }
         Ok(read.map(drop))
     }
 

@@ -33,20 +33,29 @@ pub(super) fn usable(connector: &Connector, tools: &[ToolDefinition]) -> Vec<Too
 }
 
 /// What an upstream says of itself, as far as it is small enough to go with the configuration:
-/// what is too long loses its instructions, and all of it when that does not help.
+/// what is too long loses what its tool list says besides tools, then its instructions, and all of
+/// it when that does not help.
 pub(super) fn within_bounds(connector: &Connector, info: &UpstreamInfo) -> Option<UpstreamInfo> {
-    let instructions = info.instructions.as_deref().map_or(0, str::len);
     let needed = info.version.len() + info.capabilities.get().len();
-    let whole = needed + instructions <= UPSTREAM_INFO_MAX_BYTES;
-    if !whole {
+    let instructed = needed + info.instructions.as_deref().map_or(0, str::len);
+    let all = instructed + info.tool_list.as_deref().map_or(0, |raw| raw.get().len());
+    if all > UPSTREAM_INFO_MAX_BYTES {
         tracing::warn!(
             connector.id = %connector.id,
             "what the upstream says of itself is left out: more than {UPSTREAM_INFO_MAX_BYTES} bytes"
         );
     }
     (needed <= UPSTREAM_INFO_MAX_BYTES).then(|| UpstreamInfo {
-        instructions: info.instructions.clone().filter(|_| whole),
-        ..info.clone()
+        version: info.version.clone(),
+        capabilities: info.capabilities.clone(),
+        instructions: info
+            .instructions
+            .clone()
+            .filter(|_| instructed <= UPSTREAM_INFO_MAX_BYTES),
+        tool_list: info
+            .tool_list
+            .clone()
+            .filter(|_| all <= UPSTREAM_INFO_MAX_BYTES),
     })
 }
 
@@ -81,21 +90,26 @@ mod tests {
     #[test]
     fn what_an_upstream_says_of_itself_is_cut_to_its_bound() {
         let connector = super::super::tests::connector();
-        let info = |capabilities: usize, instructions: usize| {
-            let json = format!("\"{}\"", "c".repeat(capabilities - 2));
+        let json = |bytes: usize| {
+            let text = format!("\"{}\"", "c".repeat(bytes - 2));
+            RawValue::from_string(text).unwrap()
+        };
+        let info = |capabilities: usize, instructions: usize, list: usize| {
             let info = UpstreamInfo {
                 version: String::new(),
-                capabilities: RawValue::from_string(json).unwrap(),
+                capabilities: json(capabilities),
                 instructions: Some("i".repeat(instructions)),
+                tool_list: Some(json(list)),
             };
             let kept = within_bounds(&connector, &info);
-            kept.map(|kept| kept.instructions.is_some())
+            kept.map(|kept| (kept.instructions.is_some(), kept.tool_list.is_some()))
         };
         let most = UPSTREAM_INFO_MAX_BYTES;
 
-        assert_eq!(info(most - 1, 1), Some(true));
-        assert_eq!(info(most - 1, 2), Some(false));
-        assert_eq!(info(most, 0), Some(true));
-        assert_eq!(info(most + 1, 0), None);
+        assert_eq!(info(most - 3, 1, 2), Some((true, true)));
+        assert_eq!(info(most - 3, 1, 3), Some((true, false)));
+        assert_eq!(info(most - 1, 2, 2), Some((false, false)));
+        assert_eq!(info(most, 0, 2), Some((true, false)));
+        assert_eq!(info(most + 1, 0, 2), None);
     }
 }

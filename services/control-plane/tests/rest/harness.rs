@@ -70,7 +70,7 @@ impl Plane {
         let workers = Arc::new(FakeWorkers::default());
         let first = plane.bootstrap(|_| Ok(())).await.unwrap();
         let admin = first.map(|token| token.expose()).unwrap_or_default();
-        plane.attach_workers(workers.clone()).unwrap();
+        plane.attach_workers(workers.clone(), None).unwrap();
         let router = Observer::new(&process, ids).observe(plane.router());
         Self {
             plane,

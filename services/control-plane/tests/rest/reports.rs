@@ -85,6 +85,7 @@ async fn what_an_upstream_says_of_itself_reaches_gateways_with_a_new_revision() 
         version: "2026-07-28".to_owned(),
         capabilities: RawValue::from_string(r#"{"prompts": {}}"#.to_owned()).unwrap(),
         instructions: Some("be kind".to_owned()),
+        tool_list: None,
     };
     *plane.workers.server.lock().unwrap() = Some(info.clone());
 

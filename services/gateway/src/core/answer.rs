@@ -4,9 +4,11 @@
 //! (2026-07-28, "Sending Messages"). The exceptions are those that the protocol names: 400 for
 //! messages that are no request of their era at all (envelope, headers, required `_meta`) and for
 //! a missing client capability, 404 for a modern method that there is not and for a session that
-//! is gone; and 429 and 503 where nothing was begun and the client may come again.
+//! is gone; and 429 and 503 where nothing was begun and the client may come again. What is busy
+//! further inside has status 200, because SDKs take another one for the end of the transport; it
+//! has the same `Retry-After`.
 
-use ::mcp::{codes, error_response, result_response};
+use ::mcp::{codes, error_response, raw_error_response, result_response};
 use bytes::Bytes;
 use http::StatusCode;
 
@@ -18,6 +20,8 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) body: Bytes,
     pub(crate) end: End,
+    /// Whether the client is told to come again, where there is a place for that.
+    pub(crate) again: bool,
 }
 
 impl Answer {
@@ -27,6 +31,7 @@ impl Answer {
             status: StatusCode::OK,
             body,
             end: End::Ok,
+            again: false,
         }
     }
 
@@ -37,6 +42,17 @@ impl Answer {
             status: StatusCode::OK,
             body,
             end: End::Error,
+            again: false,
+        }
+    }
+
+    /// An error of an upstream, the whole object as it is to be said.
+    pub(crate) fn raw_error(id: &str, error: &[u8]) -> Self {
+        Self {
+            status: StatusCode::OK,
+            body: raw_error_response(id, error),
+            end: End::Error,
+            again: false,
         }
     }
 
@@ -53,6 +69,7 @@ impl Answer {
             status,
             body,
             end: End::Refused,
+            again: is_of_a_moment(status),
         }
     }
 
@@ -83,6 +100,14 @@ impl Answer {
         Self::refused(status, id, code, message, None)
     }
 
+    /// An answer of a moment: all that could serve the request was in use.
+    pub(crate) fn with_again(self) -> Self {
+        Self {
+            again: true,
+            ..self
+        }
+    }
+
     pub(crate) fn with_status(self, status: StatusCode) -> Self {
         Self { status, ..self }
     }
@@ -90,6 +115,14 @@ impl Answer {
     pub(crate) fn with_end(self, end: End) -> Self {
         Self { end, ..self }
     }
+}
+
+/// Whether a status says that the client may come again soon.
+pub(crate) const fn is_of_a_moment(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+    )
 }
 
 /// `params` or its `_meta` cannot be read: no request of any method.

@@ -2,13 +2,14 @@
 //! answers any connection of its session may bring.
 
 use ::mcp::mrtr::{
-    ElicitationMode, InputRequest, elicitation_mode, input_requests, request_for_legacy,
+    ElicitationMode, InputKind, InputRequest, elicitation_mode, input_requests, request_for_legacy,
 };
 use ::mcp::rename::{Shape, rename};
 use ::mcp::{codes, notification};
 use bytes::Bytes;
 use fabric::{InputRequired, Method, RpcError};
 use serde_json::json;
+use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::Answer;
@@ -23,6 +24,8 @@ const PAUSE: std::time::Duration = std::time::Duration::from_millis(200);
 struct Asked {
     /// The upstream's key, as a JSON string.
     key: String,
+    /// `elicitation/create`, `sampling/createMessage` or `roots/list`.
+    method: String,
     /// The number and raw id of our request; none for what the client is not bothered with.
     request: Option<(u64, String)>,
     /// Raw JSON.
@@ -68,7 +71,16 @@ impl Rounds {
                         continue;
                     };
                     match answer {
-                        Ok(result) => found.answer = Some(result),
+                        Ok(result) => {
+                            let wrong = wrong_with(&found.method, &result);
+                            found.answer = Some(result);
+                            if let Some(wrong) = wrong {
+                                let method = found.method.clone();
+                                self.take_back(&asked, "the call has ended").await?;
+                                let text = format!("The client's answer to {method} {wrong}.");
+                                return Ok(Err(self.dressing.trouble(&text)));
+                            }
+                        }
                         // A modern server knows results only: nothing is left to tell it.
                         Err(error) if self.dressing.upstream().is_modern() => {
                             found.answer = Some(error.clone());
@@ -106,12 +118,12 @@ impl Rounds {
             let text = "The upstream asked what cannot be read.";
             return Ok(Err(self.dressing.garbage(text)));
         };
+        if let Some(answer) = self.unanswerable_url(&requests) {
+            return Ok(Err(answer));
+        }
         if !requests.is_empty() && !self.line.talks() {
             let text = "The server asks for input, which this client cannot be asked for here.";
             return Ok(Err(self.dressing.trouble(text)));
-        }
-        if let Some(answer) = self.unanswerable_url(&requests) {
-            return Ok(Err(answer));
         }
         if self.dressing.upstream().is_modern() {
             let able = &self.call.client.capabilities;
@@ -125,17 +137,20 @@ impl Rounds {
         let mut all = Vec::with_capacity(requests.len());
         for request in requests {
             let key = serde_json::to_string(&request.key).expect("a string is JSON");
+            let method = request.method.to_string();
             all.push(match self.question(client, &request) {
                 Ok((number, id, message)) => {
                     self.line.say(message).await?;
                     Asked {
                         key,
+                        method,
                         request: Some((number, id)),
                         answer: None,
                     }
                 }
                 Err(refusal) => Asked {
                     key,
+                    method,
                     request: None,
                     answer: Some(refusal),
                 },
@@ -211,6 +226,7 @@ impl Rounds {
             code: codes::MISSING_CLIENT_CAPABILITY,
             message: "it asks for a capability that was not declared".to_owned(),
             data: Some(Bytes::from(data)),
+            raw: None,
         })
     }
 
@@ -223,6 +239,15 @@ impl Rounds {
             self.line.say(message).await?;
         }
         Ok(())
+    }
+}
+
+/// What a client's result must be, and is not.
+fn wrong_with(method: &str, result: &Bytes) -> Option<&'static str> {
+    let kind = InputKind::of(method)?;
+    match serde_json::from_slice::<&RawValue>(result) {
+        Ok(result) => kind.check(result).err(),
+        Err(_) => Some("must be an object"),
     }
 }
 

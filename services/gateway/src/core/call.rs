@@ -2,24 +2,35 @@
 
 use std::sync::Arc;
 
-use ::mcp::{ClientProfile, Meta, Params};
+use ::mcp::{ClientProfile, Meta, Params, codes, members};
 use bytes::Bytes;
 use fabric::{Call, Inputs, Method, Request};
 use http::HeaderMap;
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use super::anew::Anew;
 use super::answer::Answer;
 use super::client::Client;
 use super::dispatch::Exchange;
 use super::dressing::Dressing;
-use super::flight::Flight;
-use super::input_state::InputState;
+use super::flight::{Flight, Grounded};
+use super::input_state::{Answers, InputState, malformed};
 use super::line::Line;
 use super::live_list::{LiveList, Place, has};
 use super::rounds::Rounds;
 use super::routes::Route;
 use super::running::{Ended, Reply, Running};
 use super::trace;
+
+/// What a request goes on with.
+#[derive(Default)]
+struct TakenUp {
+    inputs: Option<Inputs>,
+    /// How often the upstream has asked back.
+    round: u32,
+    anew: Option<Anew>,
+}
 
 /// A place among the requests under way, and the line to the client.
 struct Begun {
@@ -42,7 +53,16 @@ impl Exchange<'_> {
         if method == Method::CallTool {
             self.caller.endpoint.note_call();
         }
-        let (inputs, round) = self.inputs(&request, route.upstream, params).await?;
+        let taken_up = self.inputs(&request, route.upstream, params).await?;
+        let TakenUp {
+            inputs,
+            round,
+            anew,
+        } = taken_up;
+        // A modern server keeps nothing of the call.
+        let upstream = &self.caller.endpoint.upstreams()[route.upstream];
+        let may_repeat = route.repeatable && !upstream.is_modern();
+        let anew = may_repeat.then(|| anew.unwrap_or_default());
         request.inputs = request.inputs.or(inputs);
         let token = meta.progress_token.filter(|_| self.can_stream);
         request.progress = token.is_some();
@@ -56,6 +76,7 @@ impl Exchange<'_> {
             line: begun.line,
             progress: token.map(|token| token.get().into()),
             round,
+            anew,
             _flight: begun.flight,
         };
         Ok(self.running(rounds.run(), begun.messages))
@@ -99,11 +120,19 @@ impl Exchange<'_> {
     /// Takes a place among the requests under way, and opens the line.
     async fn begin(&self, talks: bool) -> Result<Begun, Answer> {
         let app = &self.caller.app;
-        let flight = app.flights.begin(self.caller.principal.key);
-        let flight = flight.ok_or_else(|| {
-            let max = app.config.calls_in_flight_per_key;
-            let message = format!("Too many requests: a key may have {max} under way");
-            Answer::too_many(self.id, &message)
+        let legacy = self.client.legacy();
+        let id = legacy.map(|client| (client.session.id, self.id));
+        let flight = app.flights.begin(self.caller.principal.key, id);
+        let flight = flight.map_err(|grounded| match grounded {
+            Grounded::TooMany => {
+                let max = app.config.calls_in_flight_per_key;
+                let message = format!("Too many requests: a key may have {max} under way");
+                Answer::too_many(self.id, &message)
+            }
+            Grounded::SameId => {
+                let message = "Invalid Request: a request with this id is in flight";
+                Answer::bad_request(self.id, codes::INVALID_REQUEST, message)
+            }
         })?;
         // Only a legacy client is asked by requests, whose ids name the call.
         let call = match self.client {
@@ -175,9 +204,11 @@ impl Exchange<'_> {
             },
             client,
             principal: self.caller.principal,
+            session: self.client.legacy().map(|client| client.session.id),
             user_token: self.user_token.clone(),
             deadline: config.call_deadline,
             request_id: self.request_id.to_owned(),
+            affinity: upstream.affinity,
         }
     }
 
@@ -188,37 +219,67 @@ impl Exchange<'_> {
         request: &Request,
         upstream: usize,
         params: &Params<'_>,
-    ) -> Result<(Option<Inputs>, u32), Answer> {
+    ) -> Result<TakenUp, Answer> {
         let method = request.method;
         let rounds = matches!(
             method,
             Method::CallTool | Method::GetPrompt | Method::ReadResource
         );
         if !rounds || !self.client.is_modern() {
-            return Ok((None, 0));
+            return Ok(TakenUp::default());
         }
-        let responses = match params.input_responses {
-            Some(raw) if !raw.get().starts_with('{') => {
-                let message = "params.inputResponses must be an object";
-                return Err(Answer::invalid_params(self.id, message));
-            }
-            responses => responses.map(|raw| Bytes::copy_from_slice(raw.get().as_bytes())),
-        };
+        let answers = self.answers(params.input_responses)?;
+        let responses = params.input_responses;
+        let responses = responses.map(|raw| Bytes::copy_from_slice(raw.get().as_bytes()));
         let Some(sealed) = params.request_state.as_deref() else {
             // Answers without a state: the upstream may know what they answer.
             let inputs = responses.map(|responses| Inputs {
                 responses: Some(responses),
                 state: None,
             });
-            return Ok((inputs, 0));
+            return Ok(TakenUp {
+                inputs,
+                ..TakenUp::default()
+            });
         };
         let connector = self.caller.endpoint.upstreams()[upstream].connector;
         let connector = connector.as_uuid();
-        let state = InputState::take_up(self.caller, self.id, sealed, connector, request).await?;
+        let state =
+            InputState::take_up(self.caller, self.id, sealed, connector, request, &answers).await?;
+        let mut anew = state.anew;
+        if let Some(anew) = &mut anew {
+            anew.answers(responses.as_deref());
+        }
         let inputs = (!state.again).then_some(Inputs {
             responses,
             state: state.upstream,
         });
-        Ok((inputs, state.round))
+        Ok(TakenUp {
+            inputs,
+            round: state.round,
+            anew,
+        })
+    }
+    /// The answers that a request brings, by key: each an object, as every kind of them is.
+    fn answers<'r>(&self, raw: Option<&'r RawValue>) -> Result<Answers<'r>, Answer> {
+        let Some(raw) = raw else {
+            return Ok(Answers::new());
+        };
+        let all = Some(raw.get()).filter(|text| text.starts_with('{'));
+        let all = all.and_then(|text| members(text).ok()).ok_or_else(|| {
+            let message = "params.inputResponses must be an object";
+            Answer::invalid_params(self.id, message)
+        })?;
+        let mut answers = Answers::with_capacity(all.len());
+        for (key, answer) in all {
+            if !answer.get().starts_with('{') {
+                return Err(malformed(self.id, &key, "must be an object"));
+            }
+            if answers.contains_key(&key) {
+                return Err(malformed(self.id, &key, "is given twice"));
+            }
+            answers.insert(key, answer);
+        }
+        Ok(answers)
     }
 }

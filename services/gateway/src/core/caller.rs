@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ::mcp::ClientProfile;
+use ::mcp::{ClientProfile, ProtocolVersion};
 use cache::SessionId;
 use domain::{Principal, TenantId};
 
@@ -38,7 +38,10 @@ impl Caller {
     /// Where this caller listens.
     pub(crate) fn place(&self, client: &Client) -> Place {
         let session = client.legacy().map(|client| client.session.id);
-        self.place_in(session, client.profile().clone())
+        Place {
+            version: client.version(),
+            ..self.place_in(session, client.profile().clone())
+        }
     }
 
     /// Where this caller listens before it is known which client it is.
@@ -53,6 +56,7 @@ impl Caller {
             connector: self.endpoint.connector,
             principal: self.principal,
             profile,
+            version: ProtocolVersion::LATEST_LEGACY,
             session,
             tools_digest: self.endpoint.tools_digest(),
             activity: self.endpoint.activity(),

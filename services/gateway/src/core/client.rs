@@ -61,7 +61,7 @@ impl Client {
                     ui: profile.capabilities.ui.clone(),
                     ..ClientCapabilities::default()
                 },
-                log_level: None,
+                ..ClientProfile::default()
             }),
             Self::Modern(_) if !can_stream && profile.log_level.is_some() => {
                 Arc::new(ClientProfile {
@@ -97,6 +97,7 @@ pub(crate) fn modern_client(id: &str, meta: &Meta<'_>) -> Result<Client, Answer>
     Ok(Client::Modern(Arc::new(ClientProfile {
         capabilities,
         log_level,
+        log_default: false,
     })))
 }
 

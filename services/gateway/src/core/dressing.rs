@@ -1,6 +1,6 @@
 //! What an upstream's answer is to the client that asked.
 
-use ::mcp::edge::{self, CacheHints, Kind};
+use ::mcp::edge::{self, CacheHints, Kind, ServerInfo};
 use ::mcp::rename::{Shape, rename};
 use bytes::Bytes;
 use fabric::{Effect, Failure, FailureKind, Method, Outcome};
@@ -56,6 +56,15 @@ pub(super) const fn kind_of(method: Method) -> Kind {
 impl Dressing {
     pub(super) fn upstream(&self) -> &Upstream {
         &self.caller.endpoint.upstreams()[self.upstream]
+    }
+
+    /// Who answers: of several upstreams behind one name, none by its own.
+    pub(super) fn server(&self) -> ServerInfo<'_> {
+        let endpoint = &self.caller.endpoint;
+        match endpoint.connector {
+            Some(_) => ServerInfo::Default(endpoint.server.json()),
+            None => ServerInfo::Always(endpoint.server.json()),
+        }
     }
 
     /// The answer that `outcome` is to this client. That more input is needed is none.
@@ -117,12 +126,18 @@ impl Dressing {
     }
 
     fn of_era(&self, result: &Bytes) -> Result<Bytes, serde_json::Error> {
-        let (kind, endpoint) = (kind_of(self.method), &self.caller.endpoint);
+        let kind = kind_of(self.method);
         match &self.client {
             Client::Modern(_) => {
                 let ttl_ms = self.caller.ttl_ms();
                 let hints = kind.is_cacheable().then_some(CacheHints { ttl_ms });
-                edge::for_modern(kind, result, endpoint.server.json(), hints)
+                edge::for_modern(kind, result, self.server(), hints)
+            }
+            // The worker has seen to it that a legacy upstream says nothing of the other era.
+            Client::Legacy(client)
+                if !self.wrapped && self.upstream().speaks_for(client.session.version) =>
+            {
+                Ok(result.clone())
             }
             Client::Legacy(client) => {
                 edge::for_legacy(kind, client.session.version, result, self.wrapped)
@@ -144,9 +159,7 @@ impl Dressing {
         let result = json!({"content": [{"type": "text", "text": text}], "isError": true});
         let result = Bytes::from(result.to_string());
         let dressed = match self.client {
-            Client::Modern(_) => {
-                edge::complete_for_modern(&result, self.caller.endpoint.server.json())
-            }
+            Client::Modern(_) => edge::complete_for_modern(&result, self.server()),
             Client::Legacy(_) => Ok(result),
         };
         let dressed = dressed.expect("an object of ours");

@@ -1,6 +1,7 @@
 //! Errors in the words of each era (`-32002` and `-32602` for a resource that there is not,
 //! `-32042` for 2025-11-25 alone, `-3202x` for modern clients alone).
 
+use ::mcp::edge::error_with;
 use ::mcp::rename::{Shape, rename};
 use ::mcp::{ProtocolVersion, codes};
 use fabric::{Effect, Failure, FailureKind, Method, RpcError};
@@ -76,7 +77,18 @@ impl Dressing {
             };
             renamed.unwrap_or_else(|| data.clone())
         });
-        let answer = Answer::error(&self.id, code, &error.message, data.as_deref());
+        // As the upstream wrote it, but for what was translated.
+        let raw = error.raw.as_ref().and_then(|raw| {
+            let code = Some(code).filter(|code| *code != error.code);
+            let data = data
+                .as_deref()
+                .filter(|data| error.data.as_deref() != Some(data));
+            error_with(raw, code, data).ok()
+        });
+        let answer = match raw {
+            Some(raw) => Answer::raw_error(&self.id, &raw),
+            None => Answer::error(&self.id, code, &error.message, data.as_deref()),
+        };
         match code {
             codes::MISSING_CLIENT_CAPABILITY => answer.with_status(StatusCode::BAD_REQUEST),
             codes::METHOD_NOT_FOUND if modern => answer.with_status(StatusCode::NOT_FOUND),
@@ -120,6 +132,11 @@ impl Dressing {
 
     /// There is no answer: the model gets words that it can act on, unless it is our own fault.
     pub(super) fn failure(&self, failure: &Failure) -> Answer {
+        if failure.kind == FailureKind::Forgotten {
+            // Nobody may assume success, and the words say so.
+            let (code, text) = (codes::INTERNAL_ERROR, &failure.message);
+            return Answer::error(&self.id, code, text, None);
+        }
         let text = match failure.effect {
             Effect::None => failure.message.clone(),
             Effect::Possible => format!(
@@ -132,7 +149,11 @@ impl Dressing {
             FailureKind::Busy | FailureKind::Gone | FailureKind::Internal
         );
         if ours {
-            return Answer::error(&self.id, codes::INTERNAL_ERROR, &text, None);
+            let answer = Answer::error(&self.id, codes::INTERNAL_ERROR, &text, None);
+            return match failure.kind {
+                FailureKind::Busy => answer.with_again(),
+                _ => answer,
+            };
         }
         self.trouble(&text)
     }

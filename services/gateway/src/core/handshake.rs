@@ -61,7 +61,7 @@ pub(crate) async fn initialize_as(
         .unwrap_or(ProtocolVersion::LATEST_LEGACY);
 
     // Kept in our own words: they are shorter than a client may be.
-    let capabilities = as_of(version, capabilities).to_json(ProtocolVersion::LATEST);
+    let capabilities = as_of(version, capabilities).to_json(ProtocolVersion::LATEST_LEGACY);
     let facts = Facts::write(version, &capabilities, carrier);
     let begun = begin(caller, session, version, facts).await;
     let session = begun.map_err(|error| Answer::unavailable(id, &error))?;
@@ -210,6 +210,7 @@ pub(crate) async fn find(
         // A client that never set a level leaves the choice to the server (2025-11-25,
         // "Setting Log Level").
         log_level: Some(level.unwrap_or(app.config.log_level)),
+        log_default: level.is_none(),
     };
     Ok(Opened::Agreed(Arc::new(LegacyClient {
         session,

@@ -42,7 +42,7 @@ pub(super) fn of_request(raw_id: &str) -> String {
 }
 
 /// The mailbox of the call with this id.
-pub(super) fn of_call(call: &str) -> String {
+pub(crate) fn of_call(call: &str) -> String {
     format!("c:{call}")
 }
 

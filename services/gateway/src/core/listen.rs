@@ -1,11 +1,14 @@
 //! `subscriptions/listen` of modern clients: what of the wish is granted. The hub does the rest.
 
 use ::mcp::{ListenFilter, Params, codes};
+use serde_json::json;
 
 use super::answer::Answer;
 use super::dispatch::Exchange;
+use super::errors::missing_capability;
 use super::running::Reply;
-use crate::hub::{Filter, Listen};
+use super::task_id;
+use crate::hub::{Filter, Listen, Task};
 
 impl Exchange<'_> {
     /// No upstream is asked: clients listen before they do anything else.
@@ -23,6 +26,10 @@ impl Exchange<'_> {
                 return Reply::Message(answer);
             }
         };
+        if !wish.task_ids.is_empty() && !self.client.profile().capabilities.tasks {
+            let required = json!({"extensions": {::mcp::TASKS_EXTENSION: {}}});
+            return Reply::Message(missing_capability(self.id, &required));
+        }
         let endpoint = &self.caller.endpoint;
         let can = endpoint.capabilities();
         let subscribable = |uri: &String| {
@@ -30,11 +37,23 @@ impl Exchange<'_> {
             found.is_some_and(|(upstream, _)| upstream.can_subscribe())
         };
         let uris = wish.resource_subscriptions.into_iter();
+        // Whichever cannot be listened for is left out, and why is not told.
+        let task = |known: String| {
+            let (connector, own) = task_id::open(self.caller, &known)?;
+            let task = Task {
+                known: known.into(),
+                connector,
+                own: own.into(),
+            };
+            endpoint.position(connector).map(|_| task)
+        };
+        let tasks = wish.task_ids.into_iter();
         let filter = Filter {
             tools: wish.tools_list_changed,
             prompts: wish.prompts_list_changed && can.prompts_list_changed,
             resources: wish.resources_list_changed && can.resources_list_changed,
             uris: uris.filter(subscribable).map(String::into).collect(),
+            tasks: tasks.filter_map(task).collect(),
         };
         Reply::Listen(Box::new(Listen {
             filter,

@@ -2,6 +2,7 @@
 //! ([`Caller`]) and in which era ([`Client`]), hands each message over, and carries what comes of
 //! it ([`Reply`]) back in its own form.
 
+mod anew;
 mod answer;
 mod asking;
 mod call;
@@ -20,6 +21,7 @@ mod listen;
 mod live_list;
 mod logging;
 mod one_way;
+mod param_headers;
 mod parked;
 mod progress;
 mod rounds;
@@ -31,7 +33,7 @@ mod task_id;
 mod tool_list;
 mod trace;
 
-pub(crate) use answer::{Answer, bad_params};
+pub(crate) use answer::{Answer, bad_params, is_of_a_moment};
 pub(crate) use caller::Caller;
 pub(crate) use client::{Client, LegacyClient, modern_client};
 pub(crate) use dispatch::Exchange;
@@ -41,7 +43,9 @@ pub(crate) use handshake::{
     Opened, SessionGone, begin_unagreed, cancel_all, end_session, find, initialize, initialize_as,
     open_on, open_session, take_up,
 };
+pub(crate) use line::of_call as mail_of;
 pub(crate) use one_way::{notification, response};
 pub(crate) use parked::{ParkLimits, Parked};
 pub(crate) use running::{Ended, Reply, Running, Step};
 pub(crate) use session::Session;
+pub(crate) use task_id::state as task_state;

@@ -50,7 +50,7 @@ async fn cancelled(app: &App, client: &LegacyClient, params: Option<&RawValue>) 
 /// Tells the endpoint's servers, in the background. It counts as one of the key's requests under
 /// way: a client that has too many is not heard.
 fn roots_changed(caller: &Caller, client: &Arc<LegacyClient>) {
-    let Some(flight) = caller.app.flights.begin(caller.principal.key) else {
+    let Ok(flight) = caller.app.flights.begin(caller.principal.key, None) else {
         return;
     };
     let (caller, client) = (caller.clone(), client.clone());
@@ -67,9 +67,11 @@ fn roots_changed(caller: &Caller, client: &Arc<LegacyClient>) {
                 request: Request::new(Method::RootsChanged, None),
                 client: client.profile.clone(),
                 principal: caller.principal,
+                session: Some(client.session.id),
                 user_token: None,
                 deadline: caller.app.config.list_timeout,
                 request_id: request_id.clone(),
+                affinity: upstream.affinity,
             };
             caller.app.workers.execute(call, None)
         });

@@ -10,6 +10,9 @@ pub(super) fn message(event: &CallEvent, token: Option<&str>) -> Option<Bytes> {
     match event {
         CallEvent::Progress(members) => progress(members, token?),
         CallEvent::Log(params) => Some(notification("notifications/message", params)),
+        CallEvent::ElicitationComplete(params) => {
+            Some(notification("notifications/elicitation/complete", params))
+        }
         // Tasks are told of to those who listen for them, and a call watches nothing.
         _ => None,
     }

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use ::mcp::mrtr::{ElicitationMode, elicitation_mode, input_requests, requests_for_modern};
+use ::mcp::mrtr::{
+    ElicitationMode, InputKind, InputRequest, elicitation_mode, input_requests, requests_for_modern,
+};
 use ::mcp::rename::{Shape, rename};
 use ::mcp::{ClientCapabilities, codes};
 use bytes::Bytes;
@@ -12,6 +14,7 @@ use runtime::Tasks;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use super::anew::Anew;
 use super::answer::Answer;
 use super::client::Client;
 use super::dressing::Dressing;
@@ -36,6 +39,8 @@ pub(super) struct Rounds {
     pub(super) progress: Option<Box<str>>,
     /// How often the upstream has asked back.
     pub(super) round: u32,
+    /// Of a call that may be repeated without harm.
+    pub(super) anew: Option<Anew>,
     pub(super) _flight: Flight,
 }
 
@@ -49,7 +54,11 @@ impl Rounds {
 
     async fn rounds(&mut self) -> Result<Answer, Cancelled> {
         loop {
-            let (required, again) = match self.execute().await? {
+            let outcome = self.execute().await?;
+            if self.begin_anew(&outcome) {
+                continue;
+            }
+            let (required, again) = match outcome {
                 Outcome::InputRequired(required) if self.may_be_asked() => (required, false),
                 Outcome::Error(error) => match self.urls_to_open(&error) {
                     Some(required) => (required, true),
@@ -61,6 +70,12 @@ impl Rounds {
             let parked = self.parked(&required);
             if self.round > self.dressing.caller.app.config.input_rounds {
                 return Ok(self.dressing.trouble("The upstream asked back too often."));
+            }
+            let (requests, state) = (required.requests.as_deref(), required.state.as_ref());
+            if let Some(inputs) = self.answered_before(requests, state) {
+                parked.taken_over();
+                self.call.request.inputs = Some(inputs);
+                continue;
             }
             let asked = match &self.dressing.client {
                 Client::Modern(_) => {
@@ -78,6 +93,9 @@ impl Rounds {
             match asked {
                 Ok(responses) => {
                     parked.taken_over();
+                    if let Some(anew) = &mut self.anew {
+                        anew.answers(Some(&responses));
+                    }
                     let (responses, state) = (Some(responses), required.state);
                     self.call.request.inputs = Some(Inputs { responses, state });
                 }
@@ -90,7 +108,10 @@ impl Rounds {
     fn parked(&self, required: &InputRequired) -> Forsaken {
         let app = &self.dressing.caller.app;
         let mut call = self.call.clone();
-        call.request = Request::new(Method::GiveUp, None);
+        call.request = Request {
+            to_its_end: call.request.to_its_end,
+            ..Request::new(Method::GiveUp, None)
+        };
         let call = required.state.clone().map(|state| {
             call.request.inputs = Some(Inputs {
                 responses: None,
@@ -108,7 +129,9 @@ impl Rounds {
     /// One round: events go to the client while the worker works.
     async fn execute(&mut self) -> Result<Outcome, Cancelled> {
         let workers = self.dressing.caller.app.workers.clone();
-        let wanted = self.progress.is_some() || self.call.client.log_level.is_some();
+        let client = &self.call.client;
+        let opens = self.call.session.is_some() && client.capabilities.elicitation_url;
+        let wanted = self.progress.is_some() || client.log_level.is_some() || opens;
         let (sender, mut events) = match wanted && self.line.talks() {
             true => {
                 let (sender, events) = mpsc::channel(EVENTS);
@@ -177,7 +200,8 @@ impl Rounds {
     }
 
     /// Ends a modern client's call with what the upstream asks, and a state to go on with.
-    fn hand_out(&self, required: InputRequired, again: bool) -> Answer {
+    fn hand_out(&mut self, required: InputRequired, again: bool) -> Answer {
+        let anew = self.anew.take();
         let (dressing, caller) = (&self.dressing, &self.dressing.caller);
         let requests = match self.requests(&required) {
             Ok(requests) => requests,
@@ -186,14 +210,16 @@ impl Rounds {
         let parking = Parking {
             connector: self.call.connector.as_uuid(),
             request: &self.call.request,
+            asked: kinds(requests.as_deref()),
             upstream: required.state,
             round: self.round,
             again,
+            anew,
         };
         let state = match InputState::hand_out(caller, parking) {
             Ok(state) => state,
             Err(NotParked::TooMany) => return self.too_many_parked(),
-            Err(NotParked::StateTooLong) => {
+            Err(NotParked::TooLong) => {
                 return dressing.garbage("The upstream's state is too long to be carried.");
             }
         };
@@ -201,14 +227,14 @@ impl Rounds {
             requests.as_deref(),
             Some(&state),
             required.meta.as_deref(),
-            caller.endpoint.server.json(),
+            dressing.server(),
         );
         Answer::result(&dressing.id, &result).with_end(End::InputRequired)
     }
 
     pub(super) fn too_many_parked(&self) -> Answer {
         let text = "Too many calls wait for answers of their clients; try again later";
-        Answer::error(&self.dressing.id, codes::INTERNAL_ERROR, text, None)
+        Answer::error(&self.dressing.id, codes::INTERNAL_ERROR, text, None).with_again()
     }
 
     /// What a modern client is asked, under the endpoint's names.
@@ -263,6 +289,17 @@ impl Drop for Forsaken {
             Ok(())
         });
     }
+}
+
+/// What is asked, by key.
+fn kinds(requests: Option<&[u8]>) -> Vec<(String, InputKind)> {
+    let text = requests.and_then(|json| std::str::from_utf8(json).ok());
+    let all = text.and_then(|text| input_requests(text).ok());
+    let kind = |request: InputRequest<'_>| {
+        let kind = InputKind::of(&request.method)?;
+        Some((request.key.into_owned(), kind))
+    };
+    all.into_iter().flatten().filter_map(kind).collect()
 }
 
 /// The capability that a client lacks for being asked this, in the words of the protocol.

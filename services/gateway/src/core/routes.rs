@@ -12,7 +12,7 @@ use super::answer::{Answer, shortened};
 use super::client::Client;
 use super::dispatch::Exchange;
 use super::errors::{method_not_found, missing_capability, resource_not_found};
-use super::task_id;
+use super::{param_headers, task_id};
 
 /// A request on its way to an upstream.
 pub(super) struct Route {
@@ -21,6 +21,8 @@ pub(super) struct Route {
     /// Under the upstream's own names.
     pub(super) request: Request,
     pub(super) wrapped: bool,
+    /// Whether doing it twice does no harm.
+    pub(super) repeatable: bool,
     /// The task as the client knows it.
     pub(super) task: Option<Box<str>>,
 }
@@ -29,6 +31,8 @@ impl Route {
     fn new(upstream: usize, request: Request) -> Self {
         Self {
             upstream,
+            // Prompts and resources are read.
+            repeatable: request.method != Method::CallTool,
             request,
             wrapped: false,
             task: None,
@@ -69,6 +73,7 @@ impl Exchange<'_> {
             Some(_) => return Err(self.invalid(&format!("Tool is disabled: {}", shortened(name)))),
             None => return Err(self.invalid(&format!("Unknown tool: {}", shortened(name)))),
         };
+        let mut param_headers = Vec::new();
         if let (Client::Modern(_), Some(headers)) = (&self.client, headers) {
             let values = |name: &str| {
                 let values = headers.get_all(name.to_owned()).iter();
@@ -79,15 +84,21 @@ impl Exchange<'_> {
                 let (status, code) = (StatusCode::BAD_REQUEST, codes::HEADER_MISMATCH);
                 Answer::refused(status, self.id, code, &mismatch.to_string(), None)
             })?;
+            if self.caller.endpoint.upstreams()[tool.upstream].is_modern() {
+                param_headers = param_headers::unknown(&tool.header_params, headers);
+            }
         }
         let request = Request {
             arguments,
+            param_headers,
             // A hint of 2025-11-25 clients; who does not offer tasks ignores it.
             rest: params.rest(Method::CallTool.as_str(), &["task"]),
+            to_its_end: !self.client.is_modern(),
             ..Request::new(Method::CallTool, Some(tool.name.clone()))
         };
         Ok(Route {
             wrapped: tool.wrapped,
+            repeatable: tool.repeatable,
             ..Route::new(tool.upstream, request)
         })
     }

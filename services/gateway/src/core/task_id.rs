@@ -49,6 +49,32 @@ pub(super) fn dress(
     upstream: &Upstream,
     known: Option<&str>,
 ) -> Result<Bytes, serde_json::Error> {
+    dress_as(task, upstream, &|own| match known {
+        Some(known) => Ok(known.to_owned()),
+        None => {
+            let own: String = serde_json::from_str(own)?;
+            if own.len() > MAX_OWN {
+                return Err(serde::de::Error::custom("a task id is too long"));
+            }
+            Ok(seal(caller, upstream.connector, &own))
+        }
+    })
+}
+
+/// A task that has changed, for the params of a notification.
+pub(crate) fn state(
+    task: &Bytes,
+    upstream: &Upstream,
+    known: &str,
+) -> Result<Bytes, serde_json::Error> {
+    dress_as(task, upstream, &|_| Ok(known.to_owned()))
+}
+
+fn dress_as(
+    task: &Bytes,
+    upstream: &Upstream,
+    id: &dyn Fn(&str) -> Result<String, serde_json::Error>,
+) -> Result<Bytes, serde_json::Error> {
     let text = std::str::from_utf8(task).map_err(serde::de::Error::custom)?;
     let mut out = BytesMut::with_capacity(text.len() + 256);
     for (name, raw) in members(text)? {
@@ -58,15 +84,7 @@ pub(super) fn dress(
         let value = task.slice_ref(raw.get().as_bytes());
         let shape = match name.as_ref() {
             "taskId" => {
-                let id = match (known, serde_json::from_str::<String>(raw.get())) {
-                    (Some(known), _) => known.to_owned(),
-                    (None, Ok(own)) if own.len() > MAX_OWN => {
-                        return Err(serde::de::Error::custom("a task id is too long"));
-                    }
-                    (None, Ok(own)) => seal(caller, upstream.connector, &own),
-                    (None, Err(error)) => return Err(error),
-                };
-                out.put_slice(quoted(&id).as_bytes());
+                out.put_slice(quoted(&id(raw.get())?).as_bytes());
                 continue;
             }
             "result" => Some(Shape::ToolResult),

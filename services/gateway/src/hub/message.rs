@@ -25,6 +25,12 @@ pub(super) fn resource_updated(params: &str, dress: &Dress) -> Bytes {
     notification(method, dressed(params, dress).as_bytes())
 }
 
+/// The notification of a task in another state, which `params` say as the client knows it.
+pub(super) fn task(params: &str, dress: &Dress) -> Bytes {
+    let method = "notifications/tasks";
+    notification(method, dressed(params, dress).as_bytes())
+}
+
 /// The first message of a listen: what of it was accepted.
 pub(super) fn acknowledged(filter: &Filter, id: &str) -> Bytes {
     let mut accepted = serde_json::Map::new();
@@ -40,6 +46,10 @@ pub(super) fn acknowledged(filter: &Filter, id: &str) -> Bytes {
     if !filter.uris.is_empty() {
         let uris: Vec<&str> = filter.uris.iter().map(AsRef::as_ref).collect();
         accepted.insert("resourceSubscriptions".to_owned(), uris.into());
+    }
+    if !filter.tasks.is_empty() {
+        let ids: Vec<&str> = filter.tasks.iter().map(|task| &*task.known).collect();
+        accepted.insert("taskIds".to_owned(), ids.into());
     }
     let accepted = serde_json::Value::Object(accepted);
     let params = format!(r#"{{"_meta":{},"notifications":{accepted}}}"#, meta(id));
@@ -80,6 +90,9 @@ fn dressed(params: &str, dress: &Dress) -> String {
         format!("{name}:{value}")
     };
     for (name, value) in &all {
+        if name == "resultType" {
+            continue; // of the result that a task's state was
+        }
         if name != "_meta" {
             parts.push(member(name, value.get()));
             continue;

@@ -6,21 +6,24 @@
 //! thing together one watch runs in a worker, begun after a listener was accepted and ended some
 //! time after the last one has gone.
 
+mod aside;
+mod expiry;
 mod message;
 mod registry;
 mod subscription;
 mod tell;
+mod uses;
 mod watches;
 
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use ::mcp::ClientProfile;
+use ::mcp::{ClientProfile, ProtocolVersion};
 use bytes::Bytes;
-use cache::{EventStreams, SessionId, StreamId};
+use cache::{EventStreams, Mailboxes, SessionId, StreamId};
 use domain::{ConnectorId, Principal, TenantId};
 use fabric::Execute;
-use runtime::{Clock, Process};
+use runtime::{Clock, IdGen, Process};
 use tokio::sync::mpsc;
 
 pub(crate) use registry::{Listening, TooMany};
@@ -28,6 +31,9 @@ pub(crate) use subscription::Subscription;
 
 use crate::tenants::Tenants;
 use registry::State;
+
+/// How long what is told to an upstream may take.
+const TELL_WITHIN: Duration = Duration::from_secs(30);
 
 /// Who listens, and where.
 #[derive(Clone, Debug)]
@@ -41,6 +47,8 @@ pub(crate) struct Place {
     /// What the client declared: who can be asked something is served by an upstream session of
     /// his own, and is told what happens in that one.
     pub(crate) profile: Arc<ClientProfile>,
+    /// The session's revision.
+    pub(crate) version: ProtocolVersion,
     /// The legacy session that listens. It does so once: a second time replaces the first.
     pub(crate) session: Option<SessionId>,
     /// [`Endpoint::tools_digest`](crate::snapshot::Endpoint) of what the listener was served by.
@@ -56,13 +64,24 @@ pub(crate) struct Filter {
     pub(crate) prompts: bool,
     pub(crate) resources: bool,
     pub(crate) uris: Vec<Box<str>>,
+    pub(crate) tasks: Vec<Task>,
+}
+
+/// A task of the listener's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Task {
+    /// Its id as the client knows it.
+    pub(crate) known: Box<str>,
+    pub(crate) connector: ConnectorId,
+    /// Its id as the upstream knows it.
+    pub(crate) own: Box<str>,
 }
 
 /// Where messages for a listener go.
 #[derive(Clone, Debug)]
 pub(crate) enum Sink {
     /// A legacy session's stream; what it keeps is bounded there.
-    Stream(StreamId),
+    Stream(SessionId, StreamId),
     /// A connection of its own. Full means that it reads too slowly: it is cut off.
     Channel(mpsc::Sender<Bytes>),
 }
@@ -103,6 +122,12 @@ pub(crate) struct HubParts {
     pub(crate) tenants: Arc<Tenants>,
     pub(crate) workers: Arc<dyn Execute>,
     pub(crate) streams: Arc<dyn EventStreams>,
+    pub(crate) mailboxes: Arc<dyn Mailboxes>,
+    pub(crate) ids: Arc<dyn IdGen>,
+    /// How long a client has to answer what it is asked.
+    pub(crate) input_timeout: Duration,
+    /// Of what a client answers.
+    pub(crate) json_depth: usize,
     pub(crate) process: Process,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limits: HubLimits,
@@ -159,8 +184,9 @@ impl Hub {
         self.0.resubscribe(session, uris);
     }
 
-    /// Whoever listens for a session does so no more.
+    /// Whoever listens for a session does so no more, and its upstreams are told that it is over.
     pub(crate) fn session_ended(&self, session: SessionId) {
         self.0.remove_session(session);
+        self.0.end_uses(session);
     }
 }

@@ -9,6 +9,8 @@ use cache::SessionId;
 use domain::KeyId;
 use runtime::{Shutdown, Tasks};
 
+use super::expiry::Expiry;
+use super::uses::Uses;
 use super::watches::Watches;
 use super::{Dress, Filter, Inner, Place, Sink};
 
@@ -17,12 +19,20 @@ use super::{Dress, Filter, Inner, Place, Sink};
 #[error("too many streams of notifications are open for {0}: close some, or try again later")]
 pub(crate) struct TooMany(pub(crate) &'static str);
 
+impl TooMany {
+    /// The message of a JSON-RPC error.
+    pub(crate) fn message(self) -> String {
+        format!("Too many requests: {self}")
+    }
+}
+
 #[derive(Default)]
 pub(super) struct State {
     last: u64,
     count: usize,
     by_key: HashMap<KeyId, usize>,
     sessions: HashMap<SessionId, (Arc<str>, u64)>,
+    pub(super) uses: Uses,
     pub(super) tenants: HashMap<Arc<str>, TenantState>,
 }
 
@@ -33,6 +43,8 @@ pub(super) struct TenantState {
     pub(super) watches: Watches,
     /// A look at the tenant is due; one is enough, however many ask for it.
     pub(super) due: bool,
+    /// When the first of the listeners' keys expires.
+    pub(super) expiry: Option<Expiry>,
 }
 
 pub(super) struct Listener {
@@ -136,7 +148,7 @@ impl State {
         Some(listener.place.tools_digest)
     }
 
-    fn of_session(&self, session: SessionId) -> Option<(Arc<str>, u64)> {
+    pub(super) fn of_session(&self, session: SessionId) -> Option<(Arc<str>, u64)> {
         self.sessions.get(&session).cloned()
     }
 }

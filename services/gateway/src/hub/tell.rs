@@ -3,13 +3,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use ::mcp::notification;
 use bytes::Bytes;
 use domain::Scope;
 use fabric::{CallEvent, ConfigListener, List, Subject};
+use time::OffsetDateTime;
 
-use super::watches::{Audience, Wanted, Watched};
-use super::{Inner, Sink, message};
+use super::uses::Uses;
+use super::watches::{Audience, Wanted, Watched, Watches};
+use super::{Inner, Sink, Task, message};
 use crate::access::Keys;
+use crate::core::task_state;
 use crate::hub::registry::Listener;
 use crate::snapshot::{Endpoint, Snapshot, Upstream};
 
@@ -98,13 +102,15 @@ impl Inner {
         platform: Option<&Keys>,
     ) -> (Vec<Post>, bool) {
         let now = self.parts.clock.now();
-        let mut state = self.state();
+        let mut guard = self.state();
+        let state = &mut *guard;
         let Some(tenant) = state.tenants.get_mut(slug) else {
             return (Vec::new(), false);
         };
         let mut posts = Vec::new();
         let mut barred = Vec::new();
         let mut wanted = HashMap::new();
+        let mut expiry: Option<OffsetDateTime> = None;
         for (id, listener) in &mut tenant.listeners {
             let principal = listener.place.principal;
             let endpoint = snapshot
@@ -120,6 +126,12 @@ impl Inner {
                 barred.push((*id, listener.sink.clone()));
                 continue;
             };
+            let keys = match principal.scope {
+                Scope::PlatformAdmin => platform,
+                _ => snapshot.map(|snapshot| &snapshot.keys),
+            };
+            let expires = keys.and_then(|keys| keys.expires_at(principal.key));
+            expiry = expiry.into_iter().chain(expires).min();
             let digest = endpoint.tools_digest();
             let before = std::mem::replace(&mut listener.place.tools_digest, digest);
             if listener.filter.tools && before != digest {
@@ -129,19 +141,20 @@ impl Inner {
                     message: message::list_changed(List::Tools, &listener.dress),
                 });
             }
-            want(&mut wanted, listener, endpoint);
+            want(&mut wanted, listener, endpoint, &state.uses);
         }
+        self.look_at_expiry(slug, tenant, expiry);
         let unwanted = tenant.watches.reconcile(self, slug, wanted);
         let mut streams = Vec::new();
         for (id, sink) in barred {
             // A channel ends with its sender.
-            if let Sink::Stream(stream) = sink {
-                streams.push(stream);
+            if let Sink::Stream(session, stream) = sink {
+                streams.push((session, stream));
             }
             state.remove(slug, id);
         }
         state.forget_if_idle(slug);
-        drop(state);
+        drop(guard);
         self.close_streams(streams);
         (posts, unwanted)
     }
@@ -176,7 +189,7 @@ impl Inner {
         };
         let mut posts = Vec::new();
         for (id, listener) in &tenant.listeners {
-            for message in messages_for(listener, snapshot, watched, event) {
+            for message in messages_for(listener, &tenant.watches, snapshot, watched, event) {
                 posts.push(Post {
                     listener: *id,
                     sink: listener.sink.clone(),
@@ -197,13 +210,15 @@ impl Inner {
         {
             let taken = match sink {
                 Sink::Channel(sender) => sender.try_send(message).is_ok(),
-                Sink::Stream(stream) => match self.parts.streams.append(stream, message).await {
-                    Ok(number) => number.is_some(),
-                    Err(error) => {
-                        tracing::warn!("a notification is lost: {error}");
-                        true
+                Sink::Stream(session, stream) => {
+                    match self.parts.streams.append(session, stream, message).await {
+                        Ok(number) => number.is_some(),
+                        Err(error) => {
+                            tracing::warn!("a notification is lost: {error}");
+                            true
+                        }
                     }
-                },
+                }
             };
             if !taken {
                 tracing::debug!("a listener that reads too slowly, or is gone, is dropped");
@@ -212,14 +227,14 @@ impl Inner {
         }
     }
 
-    fn close_streams(&self, streams: Vec<cache::StreamId>) {
-        for stream in streams {
+    fn close_streams(&self, streams: Vec<(cache::SessionId, cache::StreamId)>) {
+        for (session, stream) in streams {
             let keeper = self.parts.streams.clone();
             self.parts
                 .process
                 .tasks
                 .disposable("end a stream", async move {
-                    keeper.close(stream).await?;
+                    keeper.close(session, stream).await?;
                     Ok(())
                 });
         }
@@ -227,13 +242,32 @@ impl Inner {
 }
 
 /// Adds what must be watched for a listener.
-fn want(wanted: &mut HashMap<Watched, Wanted>, listener: &Listener, endpoint: &Endpoint) {
-    let audience = Audience::of(&listener.place);
-    let need = |version| Wanted {
-        version,
-        tenant: listener.place.tenant,
-        principal: listener.place.principal,
-        profile: listener.place.profile.clone(),
+fn want(
+    wanted: &mut HashMap<Watched, Wanted>,
+    listener: &Listener,
+    endpoint: &Endpoint,
+    uses: &Uses,
+) {
+    let place = &listener.place;
+    let mut add = |upstream: &Upstream, uri: Option<Box<str>>, is_task, audience| {
+        // What all together watch is no client's own.
+        let is_own = Option::is_some(&audience) || !place.profile.capabilities.can_be_asked();
+        let watched = Watched {
+            connector: upstream.connector,
+            uri,
+            is_task,
+            audience,
+        };
+        wanted.entry(watched).or_insert_with(|| Wanted {
+            version: upstream.version,
+            affinity: upstream.affinity,
+            tenant: place.tenant,
+            principal: place.principal,
+            profile: match is_own {
+                true => place.profile.clone(),
+                false => Arc::default(),
+            },
+        });
     };
     let filter = &listener.filter;
     for upstream in endpoint.upstreams() {
@@ -242,14 +276,12 @@ fn want(wanted: &mut HashMap<Watched, Wanted>, listener: &Listener, endpoint: &E
             || (filter.prompts && can.prompts_list_changed)
             || (filter.resources && can.resources_list_changed);
         if of_use {
-            let watched = Watched {
-                connector: upstream.connector,
-                uri: None,
-                audience: audience.clone(),
-            };
-            wanted
-                .entry(watched)
-                .or_insert_with(|| need(upstream.version));
+            add(upstream, None, false, Audience::of_lists(place, upstream));
+        }
+        let own = Audience::of(place, upstream);
+        let session = own.as_ref().and_then(Audience::session);
+        if session.is_some_and(|session| uses.has(session, upstream.connector)) {
+            add(upstream, None, false, own);
         }
     }
     for uri in &filter.uris {
@@ -257,21 +289,27 @@ fn want(wanted: &mut HashMap<Watched, Wanted>, listener: &Listener, endpoint: &E
             continue;
         };
         if upstream.capabilities.resources_subscribe {
-            let watched = Watched {
-                connector: upstream.connector,
-                uri: Some(own.into()),
-                audience: audience.clone(),
-            };
-            wanted
-                .entry(watched)
-                .or_insert_with(|| need(upstream.version));
+            let audience = Audience::of(place, upstream);
+            add(upstream, Some(own.into()), false, audience.clone());
+            if audience.as_ref().and_then(Audience::session).is_some() {
+                add(upstream, None, false, audience);
+            }
         }
+    }
+    for task in &filter.tasks {
+        let mut all = endpoint.upstreams().iter();
+        let Some(upstream) = all.find(|upstream| upstream.connector == task.connector) else {
+            continue;
+        };
+        let audience = Audience::of(place, upstream);
+        add(upstream, Some(task.own.clone()), true, audience);
     }
 }
 
 /// What an event is to a listener.
 fn messages_for(
     listener: &Listener,
+    watches: &Watches,
     snapshot: &Snapshot,
     watched: &Watched,
     event: &CallEvent,
@@ -282,10 +320,12 @@ fn messages_for(
     };
     let mut all = endpoint.upstreams().iter();
     let upstream = all.find(|upstream| upstream.connector == watched.connector);
-    let Some(upstream) = upstream.filter(|_| watched.audience == Audience::of(&listener.place))
+    let Some(upstream) = upstream.filter(|upstream| hears(listener, watches, watched, upstream))
     else {
         return Vec::new();
     };
+    let is_own = watched.audience.as_ref().and_then(Audience::session);
+    let is_own = is_own.is_some();
     let changed = |list: List| message::list_changed(list, &listener.dress);
     match event {
         CallEvent::ListChanged(list) => {
@@ -299,7 +339,9 @@ fn messages_for(
         // A listener is told that it listens before its upstream has been asked to tell. What a
         // call has changed in between would be missed.
         CallEvent::Watching
-            if watched.uri.is_none() && endpoint.activity() != listener.place.activity =>
+            if watched.uri.is_none()
+                && !is_own
+                && endpoint.activity() != listener.place.activity =>
         {
             let can = &upstream.capabilities;
             let lists = [
@@ -313,11 +355,41 @@ fn messages_for(
             let lists = lists.into_iter().filter(|(of_use, _)| *of_use);
             lists.map(|(_, list)| changed(list)).collect()
         }
+        CallEvent::Log(params) if is_own => {
+            vec![notification("notifications/message", params)]
+        }
+        CallEvent::ElicitationComplete(params) if is_own => {
+            vec![notification("notifications/elicitation/complete", params)]
+        }
+        CallEvent::Task(state) if watched.is_task => {
+            let own = watched.uri.as_deref();
+            let is_it =
+                |task: &&Task| task.connector == watched.connector && Some(&*task.own) == own;
+            let known = filter.tasks.iter().filter(is_it);
+            let told = |task: &Task| {
+                let state = task_state(state, upstream, &task.known).ok()?;
+                let params = std::str::from_utf8(&state).ok()?;
+                Some(message::task(params, &listener.dress))
+            };
+            known.filter_map(told).collect()
+        }
         CallEvent::ResourceUpdated(params) => resource_updated(listener, upstream, watched, params)
             .into_iter()
             .collect(),
         _ => Vec::new(),
     }
+}
+
+/// Whether a watch is for a listener. One whose own upstream session tells of the lists is not
+/// told of them by what all watch together.
+fn hears(listener: &Listener, watches: &Watches, watched: &Watched, upstream: &Upstream) -> bool {
+    let own = Audience::of(&listener.place, upstream);
+    if watched.audience == own {
+        return true;
+    }
+    let of_lists = Audience::of_lists(&listener.place, upstream);
+    let is_common = watched.uri.is_none() && watched.audience == of_lists;
+    is_common && !watches.has_own(upstream.connector, own)
 }
 
 fn resource_updated(

@@ -5,13 +5,15 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use ::mcp::{ClientCapabilities, ClientProfile};
+use cache::SessionId;
 use domain::{ConnectorId, KeyId, Principal, TenantId};
-use fabric::{Call, CallEvent, Method, Outcome, Request};
+use fabric::{Affinity, Call, CallEvent, Method, Outcome, Request};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::{Inner, Place};
+use crate::snapshot::Upstream;
 
 /// Events of one watch that wait to be told on; beyond, the worker waits.
 const EVENTS: usize = 64;
@@ -21,30 +23,47 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// A watch has no end of its own.
 const NO_DEADLINE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// What is watched: a connector's lists, or one of its resources by the upstream's own URI.
+/// What is watched: a connector's lists, or one of its resources or tasks by the upstream's own
+/// name of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Watched {
     pub(super) connector: ConnectorId,
     pub(super) uri: Option<Box<str>>,
+    /// Whether that is the id of a task.
+    pub(super) is_task: bool,
     /// For whom, where the upstream's session is not everybody's.
     pub(super) audience: Option<Audience>,
 }
 
 /// The clients that share an upstream session which may ask them back: those of one key with
-/// equal capabilities. All others share one.
+/// equal capabilities, and at a legacy upstream of one session, where they have any. All others
+/// share one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Audience {
     key: KeyId,
     capabilities: ClientCapabilities,
+    session: Option<SessionId>,
 }
 
 impl Audience {
-    pub(super) fn of(place: &Place) -> Option<Self> {
+    /// Who hears what is told of resources and tasks of an upstream.
+    pub(super) fn of(place: &Place, upstream: &Upstream) -> Option<Self> {
         let capabilities = &place.profile.capabilities;
         capabilities.can_be_asked().then(|| Self {
             key: place.principal.key,
             capabilities: capabilities.clone(),
+            session: place.session.filter(|_| !upstream.is_modern()),
         })
+    }
+
+    /// Who hears what is told of its lists without having called: a session that has one of its
+    /// own at an upstream has it from its first call on.
+    pub(super) fn of_lists(place: &Place, upstream: &Upstream) -> Option<Self> {
+        Self::of(place, upstream).filter(|audience| audience.session.is_none())
+    }
+
+    pub(super) fn session(&self) -> Option<SessionId> {
+        self.session
     }
 }
 
@@ -54,6 +73,7 @@ pub(super) struct Wanted {
     pub(super) profile: Arc<ClientProfile>,
     /// The connector's version: a watch of an older one is begun anew.
     pub(super) version: i64,
+    pub(super) affinity: Affinity,
     pub(super) tenant: TenantId,
     pub(super) principal: Principal,
 }
@@ -65,6 +85,8 @@ pub(super) struct Watches(HashMap<Watched, Watch>);
 struct Watch {
     version: i64,
     task: AbortHandle,
+    /// Its upstream tells what happens.
+    stands: bool,
     /// Since when nobody wants it.
     unwanted: Option<Instant>,
 }
@@ -76,6 +98,23 @@ impl Drop for Watch {
 }
 
 impl Watches {
+    /// Whether the upstream session of a client's own tells of its lists.
+    pub(super) fn has_own(&self, connector: ConnectorId, audience: Option<Audience>) -> bool {
+        let lists = Watched {
+            connector,
+            uri: None,
+            is_task: false,
+            audience,
+        };
+        self.0.get(&lists).is_some_and(|watch| watch.stands)
+    }
+
+    fn stands(&mut self, watched: &Watched, stands: bool) {
+        if let Some(watch) = self.0.get_mut(watched) {
+            watch.stands = stands;
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -112,11 +151,25 @@ impl Watches {
                 Watch {
                     version,
                     task,
+                    stands: false,
                     unwanted: None,
                 }
             });
         }
         self.0.values().any(|watch| watch.unwanted.is_some())
+    }
+}
+
+impl Inner {
+    /// Notes whether an upstream session of a client's own tells of its lists.
+    fn stands(&self, slug: &str, watched: &Watched, stands: bool) {
+        let is_own = watched.audience.as_ref().and_then(Audience::session);
+        if is_own.is_none() {
+            return;
+        }
+        if let Some(tenant) = self.state().tenants.get_mut(slug) {
+            tenant.watches.stands(watched, stands);
+        }
     }
 }
 
@@ -137,11 +190,20 @@ async fn run(hub: Weak<Inner>, slug: Arc<str>, watched: Watched, wanted: Wanted)
                         pause = PAUSE_MIN;
                     }
                     let Some(hub) = hub.upgrade() else { return };
-                    hub.tell(&slug, &watched, event).await;
+                    match event {
+                        CallEvent::Asked(asked) => hub.ask(&slug, &watched, &wanted, asked).await,
+                        event => {
+                            hub.stands(&slug, &watched, true);
+                            hub.tell(&slug, &watched, event).await;
+                        }
+                    }
                 }
                 outcome = &mut watch => break outcome,
             }
         };
+        if let Some(hub) = hub.upgrade() {
+            hub.stands(&slug, &watched, false);
+        }
         match outcome {
             Outcome::Failed(failure) => tracing::debug!("a watch ended: {failure}"),
             // A refusal: the upstream knows no such resource, or no subscriptions at all.
@@ -156,16 +218,22 @@ async fn run(hub: Weak<Inner>, slug: Arc<str>, watched: Watched, wanted: Wanted)
     }
 }
 
-fn call(watched: &Watched, wanted: &Wanted) -> Call {
+pub(super) fn call(watched: &Watched, wanted: &Wanted) -> Call {
+    let method = match watched.is_task {
+        true => Method::WatchTask,
+        false => Method::Watch,
+    };
     Call {
         tenant: wanted.tenant,
         connector: watched.connector,
         version: wanted.version,
-        request: Request::new(Method::Watch, watched.uri.as_deref().map(str::to_owned)),
+        request: Request::new(method, watched.uri.as_deref().map(str::to_owned)),
         client: wanted.profile.clone(),
         principal: wanted.principal,
+        session: watched.audience.as_ref().and_then(Audience::session),
         user_token: None,
         deadline: NO_DEADLINE,
         request_id: "watch".to_owned(),
+        affinity: wanted.affinity,
     }
 }

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ::mcp::{ProtocolVersion, ServerCapabilities};
+use ::mcp::{ProtocolVersion, ServerCapabilities, edge};
+use bytes::Bytes;
 use domain::ConnectorId;
 use fabric::ConnectorConfig;
 
 use super::server_info::{Offer, ServerInfo, instructions_of, joined};
-use super::tools::{Listed, ToolEntry, Tools};
+use super::tools::{Listed, Place, ToolEntry, Tools};
 use super::upstream::{Upstream, slug_of};
 
 /// What one MCP URL offers.
@@ -19,6 +20,8 @@ pub(crate) struct Endpoint {
     pub(crate) server: ServerInfo,
     offer: Offer,
     tools: Tools,
+    /// What the upstream's own list says around its tools, of an endpoint of one connector.
+    tool_list: Option<Bytes>,
     /// In the order of their slugs.
     upstreams: Vec<Upstream>,
     tools_digest: u64,
@@ -42,7 +45,16 @@ impl Endpoint {
         let mut tools = Tools::default();
         tools.add(0, &upstream, config);
         let connector = Some(config.connector.id);
-        Self::finish(connector, server, offer, tools, vec![upstream])
+        let frame = config.server.as_ref();
+        let frame = frame.and_then(|server| server.tool_list.as_deref());
+        let tool_list = frame
+            .map(|frame| Bytes::copy_from_slice(frame.get().as_bytes()))
+            .filter(|frame| edge::with_tools(frame, b"", None).is_ok());
+        let endpoint = Self::finish(connector, server, offer, tools, vec![upstream]);
+        Self {
+            tool_list,
+            ..endpoint
+        }
     }
 
     /// All connectors in one server; they come in the order of their slugs.
@@ -78,12 +90,11 @@ impl Endpoint {
         connector: Option<ConnectorId>,
         server: ServerInfo,
         offer: Offer,
-        mut tools: Tools,
+        tools: Tools,
         upstreams: Vec<Upstream>,
     ) -> Self {
-        tools.sort();
         let mut digest = std::hash::DefaultHasher::new();
-        for tool in tools.listed_after(None) {
+        for tool in tools.listed_from((0, 0)) {
             tool.modern.hash(&mut digest);
         }
         Self {
@@ -91,6 +102,7 @@ impl Endpoint {
             server,
             offer,
             tools,
+            tool_list: None,
             upstreams,
             tools_digest: digest.finish(),
             activity: AtomicU64::new(ACTIVITIES.fetch_add(1 << 32, Ordering::Relaxed)),
@@ -136,9 +148,15 @@ impl Endpoint {
         self.tools.get(exposed)
     }
 
-    /// The tools behind `name`, all of them when `None`.
-    pub(crate) fn listed_after(&self, name: Option<&str>) -> &[Listed] {
-        self.tools.listed_after(name)
+    /// The tools that are listed at `place` or behind it.
+    pub(crate) fn listed_from(&self, place: Place) -> &[Listed] {
+        self.tools.listed_from(place)
+    }
+
+    /// What a list of tools is to say around them, with none in it; only where that is more than
+    /// the protocol asks for.
+    pub(crate) fn tool_list(&self) -> Option<&Bytes> {
+        self.tool_list.as_ref()
     }
 
     /// Where a prompt is, and its own name there. Of several prefixes that fit the longest does.

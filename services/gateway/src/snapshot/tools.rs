@@ -7,6 +7,7 @@ use ::mcp::rename::{Shape, rename};
 use ::mcp::{HeaderParams, ProtocolVersion};
 use bytes::Bytes;
 use fabric::ConnectorConfig;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::upstream::Upstream;
@@ -14,15 +15,20 @@ use super::upstream::Upstream;
 /// The tools of an endpoint.
 #[derive(Default)]
 pub(super) struct Tools {
-    /// Ordered by exposed name, bytewise: the same order for every caller and node.
+    /// By place: the same order for every caller and node.
     listed: Vec<Listed>,
     by_name: HashMap<String, ToolEntry>,
 }
+
+/// Where a tool stands in the list of its endpoint: the number of its upstream, which come by their
+/// slugs, and its place in that upstream's own list.
+pub(crate) type Place = (usize, usize);
 
 /// A tool as `tools/list` gives it: the upstream's definition under its exposed name, in the
 /// words of each era. Equal forms share their bytes.
 pub(crate) struct Listed {
     pub(crate) name: String,
+    pub(crate) place: Place,
     pub(crate) modern: Bytes,
     pub(crate) legacy: Bytes,
 }
@@ -31,19 +37,23 @@ pub(crate) struct Listed {
 pub(crate) struct ToolEntry {
     /// Which of the endpoint's upstreams has it.
     pub(crate) upstream: usize,
+    /// Where the tool is listed, or would be if it were enabled.
+    pub(crate) place: Place,
     /// The upstream's own name.
     pub(crate) name: String,
     pub(crate) enabled: bool,
     pub(crate) header_params: HeaderParams,
     /// Whether legacy clients see its structured results wrapped in an object.
     pub(crate) wrapped: bool,
+    /// It says that calling it twice does no harm (`readOnlyHint`, `idempotentHint`).
+    pub(crate) repeatable: bool,
 }
 
 impl Tools {
     /// Adds the tools of a connector, which is the endpoint's upstream number `at`.
     pub(super) fn add(&mut self, at: usize, upstream: &Upstream, config: &ConnectorConfig) {
-        for tool in &config.tools {
-            if let Err(problem) = self.add_one(at, upstream, tool) {
+        for (number, tool) in config.tools.iter().enumerate() {
+            if let Err(problem) = self.add_one((at, number), upstream, tool) {
                 let (connector, name) = (upstream.connector, &tool.definition.name);
                 tracing::warn!(connector.id = %connector, tool.name = name, "not offered: {problem}");
             }
@@ -52,7 +62,7 @@ impl Tools {
 
     fn add_one(
         &mut self,
-        at: usize,
+        place: Place,
         upstream: &Upstream,
         tool: &domain::Tool,
     ) -> Result<(), String> {
@@ -75,9 +85,14 @@ impl Tools {
         // All of them know the same parts of a definition.
         let (legacy, wrapped) = edge::tool_for_legacy(raw, ProtocolVersion::LATEST_LEGACY);
         if tool.enabled {
-            let modern = edge::tool_for_modern(raw);
+            // What a server of the client's own era says is the client's to judge.
+            let modern = match upstream.is_modern() {
+                true => renamed.clone(),
+                false => edge::tool_for_modern(raw),
+            };
             self.listed.push(Listed {
                 name: exposed.clone(),
+                place,
                 legacy: if legacy == modern {
                     modern.clone()
                 } else {
@@ -87,29 +102,25 @@ impl Tools {
             });
         }
         let entry = ToolEntry {
-            upstream: at,
+            upstream: place.0,
+            place,
             name: definition.name.clone(),
             enabled: tool.enabled,
             header_params,
             wrapped,
+            repeatable: is_repeatable(&definition.json),
         };
         self.by_name.insert(exposed, entry);
         Ok(())
-    }
-
-    pub(super) fn sort(&mut self) {
-        self.listed.sort_by(|a, b| a.name.cmp(&b.name));
     }
 
     pub(super) fn get(&self, exposed: &str) -> Option<&ToolEntry> {
         self.by_name.get(exposed)
     }
 
-    pub(super) fn listed_after(&self, name: Option<&str>) -> &[Listed] {
-        let start = match name {
-            Some(name) => self.listed.partition_point(|tool| *tool.name <= *name),
-            None => 0,
-        };
+    /// Those that are listed at `place` or behind it.
+    pub(super) fn listed_from(&self, place: Place) -> &[Listed] {
+        let start = self.listed.partition_point(|tool| tool.place < place);
         &self.listed[start..]
     }
 }
@@ -121,6 +132,28 @@ impl Listed {
             false => &self.legacy,
         }
     }
+}
+
+fn is_repeatable(definition: &RawValue) -> bool {
+    #[derive(Deserialize)]
+    struct Tool {
+        #[serde(default)]
+        annotations: Annotations,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(default, rename_all = "camelCase")]
+    struct Annotations {
+        read_only_hint: Option<bool>,
+        idempotent_hint: Option<bool>,
+    }
+    // Many tools have none.
+    if !definition.get().contains("Hint") {
+        return false;
+    }
+    let hints = serde_json::from_str::<Tool>(definition.get()).map(|tool| tool.annotations);
+    hints.is_ok_and(|hints| {
+        hints.read_only_hint == Some(true) || hints.idempotent_hint == Some(true)
+    })
 }
 
 fn header_params(definition: &RawValue) -> Result<HeaderParams, String> {

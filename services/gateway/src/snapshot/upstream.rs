@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use ::mcp::rename::Rename;
 use ::mcp::{ProtocolVersion, ServerCapabilities};
-use domain::ConnectorId;
-use fabric::ConnectorConfig;
+use domain::{ConnectorId, ConnectorKind};
+use fabric::{Affinity, ConnectorConfig};
 
 /// A connector behind an endpoint.
 pub(crate) struct Upstream {
     pub(crate) connector: ConnectorId,
     pub(crate) version: i64,
+    /// Which worker its calls go to.
+    pub(crate) affinity: Affinity,
     pub(crate) slug: Arc<str>,
     /// None of a connector that has nothing but tools.
     pub(crate) capabilities: ServerCapabilities,
@@ -19,7 +21,8 @@ pub(crate) struct Upstream {
     /// same names.
     pub(crate) prompts: bool,
     server: bool,
-    modern: bool,
+    /// What was agreed on with it, as far as is known.
+    revision: Option<ProtocolVersion>,
     exposing: Exposing,
     restoring: Restoring,
 }
@@ -52,7 +55,7 @@ impl Upstream {
 
     fn new(config: &ConnectorConfig, dress: Dress) -> Self {
         let version = config.server.as_ref().map(|server| server.version.parse());
-        let modern = matches!(version, Some(Ok(version)) if ProtocolVersion::is_modern(version));
+        let revision = version.and_then(Result::ok);
         let capabilities = config.server.as_ref().map(|server| {
             let mut found = ServerCapabilities::parse(&server.capabilities);
             // There was no flag for it then (2024-11-05): who has what could be completed may
@@ -65,10 +68,15 @@ impl Upstream {
         Self {
             connector: config.connector.id,
             version: config.connector.version,
+            affinity: match config.connector.kind {
+                ConnectorKind::Native { .. } => Affinity::None,
+                ConnectorKind::RemoteMcp { .. } => Affinity::Principal,
+                ConnectorKind::HostedMcp { .. } => Affinity::Connector,
+            },
             slug: config.connector.slug.as_str().into(),
             prompts: capabilities.prompts,
             server: config.server.is_some(),
-            modern,
+            revision,
             capabilities,
             exposing: Exposing(dress.clone()),
             restoring: Restoring(dress),
@@ -92,7 +100,14 @@ impl Upstream {
 
     /// Whether it speaks 2026-07-28.
     pub(crate) fn is_modern(&self) -> bool {
-        self.modern
+        self.revision.is_some_and(ProtocolVersion::is_modern)
+    }
+
+    /// Whether its results are in the words of a client of `version`: it speaks that revision
+    /// itself, or an older one of the same era.
+    pub(crate) fn speaks_for(&self, version: ProtocolVersion) -> bool {
+        let knows = |own: ProtocolVersion| own <= version && own.is_modern() == version.is_modern();
+        self.revision.is_some_and(knows)
     }
 
     /// Whether nothing is renamed at all.

@@ -249,7 +249,7 @@ impl Connection {
                 match caller.app.hub.subscribe(caller.place(&client), *listen) {
                     Ok(subscription) => flight::listen(subscription, outgoing, cancelled).boxed(),
                     Err(too_many) => {
-                        let message = too_many.to_string();
+                        let message = too_many.message();
                         let refusal = error_response(id, codes::INTERNAL_ERROR, &message, None);
                         return Ok(Some(landed(refusal)));
                     }
@@ -328,6 +328,7 @@ impl Connection {
             prompts: true,
             resources: true,
             uris: Vec::new(),
+            tasks: Vec::new(),
         };
         let place = caller.place(&Client::Legacy(client.clone()));
         self.listening.turn_to(place, filter);

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use axum::extract::ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection};
 use axum::extract::{FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
-use http::header::{RETRY_AFTER, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
+use http::header::{CONNECTION, RETRY_AFTER, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use web::{Problem, RequestId};
 
@@ -106,6 +106,14 @@ fn acceptable(headers: &HeaderMap, query: Option<&str>) -> Result<(), Problem> {
 pub(crate) fn crowded(too_many: &TooMany) -> Problem {
     let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-streams", too_many);
     problem.with_header(RETRY_AFTER, HeaderValue::from_static("1"))
+}
+
+/// Here is nothing but WebSocket.
+pub(crate) fn upgrade_required() -> Problem {
+    let detail = "this URL speaks WebSocket: ask for an upgrade, subprotocol mcp";
+    let problem = Problem::new(StatusCode::UPGRADE_REQUIRED, "upgrade-required", detail);
+    let problem = problem.with_header(UPGRADE, HeaderValue::from_static("websocket"));
+    problem.with_header(CONNECTION, HeaderValue::from_static("upgrade"))
 }
 
 fn refused(rejection: &WebSocketUpgradeRejection) -> Problem {

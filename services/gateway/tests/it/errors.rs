@@ -24,6 +24,7 @@ fn fails(rig: &Rig, code: i64, data: Option<&'static str>) {
             code,
             message,
             data,
+            raw: None,
         })
     });
 }

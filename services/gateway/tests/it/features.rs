@@ -284,9 +284,9 @@ async fn what_an_era_does_not_have_is_not_found_in_it() {
 }
 
 #[tokio::test]
-async fn definitions_lose_execution_and_legacy_clients_see_structured_results_as_objects() {
+async fn definitions_demand_no_task_and_legacy_clients_see_structured_results_as_objects() {
     let rig = rig();
-    let text = r#"{"name":"echo","inputSchema":{"type":"object"},"outputSchema":{"type":"array"},"execution":{"taskSupport":"optional"},"_meta":{"ui":{"resourceUri":"ui://v"}},"x":1.0}"#;
+    let text = r#"{"name":"echo","inputSchema":{"type":"object"},"outputSchema":{"type":"array"},"execution":{"taskSupport":"required"},"_meta":{"ui":{"resourceUri":"ui://v"}},"x":1.0}"#;
     let raw = serde_json::value::RawValue::from_string(text.to_owned()).unwrap();
     rig.source.change("acme", |tenant| {
         tenant.connectors[1].tools[0].definition = domain::ToolDefinition::parse(raw).unwrap();
@@ -383,6 +383,7 @@ async fn an_older_server_may_complete_without_saying_so() {
             code: -32601,
             message: "Method not found".to_owned(),
             data: None,
+            raw: None,
         })
     });
     let params = json!({"ref": {"type": "ref/prompt", "name": "greet"}});

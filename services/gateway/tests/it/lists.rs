@@ -136,6 +136,7 @@ async fn a_connector_that_fails_or_is_late_is_left_out_and_empties_no_list() {
                 code,
                 message,
                 data,
+                raw: None,
             }))
         },
         || {

@@ -3,12 +3,21 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod access;
+mod affinity;
+mod anew;
+mod answers;
+mod as_it_came;
+mod asides;
 mod batch;
+mod busy;
 mod eras;
 mod errors;
 mod events;
+mod expiry;
 mod features;
+mod http2;
 mod interleavings;
+mod intermediary;
 mod legacy;
 mod legacy_sse;
 mod listen;
@@ -24,4 +33,5 @@ mod sse;
 mod streaming;
 mod streams;
 mod tasks;
+mod upgrades;
 mod websocket;

@@ -46,9 +46,10 @@ async fn tools_are_listed_in_a_fixed_order_page_by_page_without_the_disabled_one
     };
     assert_eq!(
         names(&first),
-        ["echo", "progress", "two_echo", "two_progress"]
+        ["echo", "progress", "wait", "two_echo"],
+        "connectors by slug, each one's tools as it lists them"
     );
-    assert_eq!(names(&second), ["two_wait", "wait"]);
+    assert_eq!(names(&second), ["two_progress", "two_wait"]);
     assert_eq!(
         (&first["resultType"], &first["cacheScope"]),
         (&json!("complete"), &json!("private"))

@@ -171,6 +171,7 @@ async fn an_upstreams_error_passes_but_for_codes_of_the_hop_before_it() {
             code,
             message: "m".to_owned(),
             data,
+            raw: None,
         };
         *rig.worker.outcome.lock().unwrap() = Some(Outcome::Error(error));
     };

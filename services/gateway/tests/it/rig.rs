@@ -315,6 +315,7 @@ impl Rig {
                 version: version.to_owned(),
                 capabilities,
                 instructions: Some(format!("Use {connector}.")),
+                tool_list: None,
             });
         });
     }

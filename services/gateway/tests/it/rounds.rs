@@ -469,6 +469,7 @@ async fn a_page_that_must_be_opened_first_is_told_in_each_clients_own_way() {
             code: -32042,
             message: "URL elicitation required".to_owned(),
             data: Some(Bytes::from(elicitations.to_string())),
+            raw: None,
         })
     };
     rig.worker.answers(move |_| error());

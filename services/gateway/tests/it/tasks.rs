@@ -176,3 +176,69 @@ async fn who_did_not_declare_the_extension_on_the_request_gets_no_task() {
     assert!(!call.client.capabilities.tasks);
     assert!(call.request.rest.is_empty(), "the hint is ignored");
 }
+
+#[tokio::test]
+async fn who_listens_for_tasks_hears_of_the_own_ones_under_their_ids() {
+    let rig = rig();
+    let task = begin(&rig, ALL, "two_echo").await["taskId"].clone();
+    let elsewhere = begin(&rig, ONE, "echo").await["taskId"].clone();
+    let (begun, mut watches) = tokio::sync::mpsc::unbounded_channel();
+    rig.worker.script(move |call, events| {
+        begun.send((call, events.unwrap())).unwrap();
+        std::future::pending::<Outcome>()
+    });
+    let listen = async |path: &str, able: Value, ids: Value| {
+        let mut meta = crate::rig::meta();
+        meta["io.modelcontextprotocol/clientCapabilities"] = able;
+        let params = json!({"notifications": {"taskIds": ids}, "_meta": meta});
+        let body = json!({"jsonrpc": "2.0", "id": "l", "method": "subscriptions/listen", "params": params});
+        let headers = [
+            ("mcp-protocol-version", crate::rig::MODERN),
+            ("mcp-method", "subscriptions/listen"),
+        ];
+        rig.open(rig.post_to(path, &rig.keys[0], &headers, body.to_string()))
+            .await
+    };
+
+    let ids = json!([task, "up/1", format!("{}x", task.as_str().unwrap()), ""]);
+    let mut live = listen(ALL, able(), ids).await;
+    let accepted = live.next().await.unwrap();
+    assert_eq!(
+        accepted["params"],
+        json!({"_meta": {"io.modelcontextprotocol/subscriptionId": "l"},
+               "notifications": {"taskIds": [task]}})
+    );
+    let (watch, events) = watches.recv().await.unwrap();
+    assert_eq!(
+        (watch.request.method, watch.request.name.as_deref()),
+        (Method::WatchTask, Some("up/1"))
+    );
+    assert_eq!(watch.connector.as_uuid().as_u128(), 12);
+    assert!(watch.client.capabilities.tasks);
+    let state = json!({
+        "resultType": "complete", "taskId": "up/1", "status": "completed", "x": 1.5,
+        "result": {"content": [{"type": "resource_link", "uri": "a:b", "name": "n"}]},
+        "_meta": {"io.modelcontextprotocol/subscriptionId": 7, "k": 1},
+    });
+    let event = fabric::CallEvent::Task(Bytes::from(state.to_string()));
+    events.send(event).await.unwrap();
+    let told = live.next().await.unwrap();
+    let link = json!({"type": "resource_link", "uri": "two+a:b", "name": "n"});
+    assert_eq!(
+        told,
+        json!({"jsonrpc": "2.0", "method": "notifications/tasks", "params": {
+            "taskId": task, "status": "completed", "x": 1.5, "result": {"content": [link]},
+            "_meta": {"io.modelcontextprotocol/subscriptionId": "l", "k": 1},
+        }})
+    );
+
+    // Of another connector than the endpoint's: as one that there is not.
+    let mut live = listen(ONE, able(), json!([task, elsewhere])).await;
+    let accepted = live.next().await.unwrap();
+    assert_eq!(
+        accepted["params"]["notifications"],
+        json!({"taskIds": [elsewhere]})
+    );
+    let refused = listen(ALL, json!({}), json!([task])).await;
+    assert_eq!(refused.status, 400, "without the extension");
+}

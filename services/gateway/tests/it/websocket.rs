@@ -19,19 +19,19 @@ use crate::rig::{Rig, meta, result};
 const ACME: &str = "/api/v1/acme/mcp";
 
 /// A gateway on a socket.
-struct Served {
-    rig: Rig,
-    authority: String,
+pub(crate) struct Served {
+    pub(crate) rig: Rig,
+    pub(crate) authority: String,
 }
 
-struct Socket(WebSocketStream<TcpStream>);
+pub(crate) struct Socket(WebSocketStream<TcpStream>);
 
 impl Served {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(Config::default()).await
     }
 
-    async fn with(config: Config) -> Self {
+    pub(crate) async fn with(config: Config) -> Self {
         let rig = Rig::with(config);
         let listener = web::bind("127.0.0.1:0".parse().unwrap(), "--listen").unwrap();
         let authority = listener.addr().to_string();
@@ -44,7 +44,7 @@ impl Served {
         Self { rig, authority }
     }
 
-    async fn try_open(
+    pub(crate) async fn try_open(
         &self,
         path: &str,
         headers: &[(&'static str, &str)],
@@ -61,7 +61,7 @@ impl Served {
     }
 
     /// A connection with acme's key.
-    async fn open(&self) -> Socket {
+    pub(crate) async fn open(&self) -> Socket {
         let bearer = format!("Bearer {}", self.rig.keys[0]);
         let headers = [
             ("authorization", &*bearer),
@@ -70,7 +70,7 @@ impl Served {
         self.try_open(ACME, &headers).await.unwrap()
     }
 
-    async fn refused(&self, path: &str, headers: &[(&'static str, &str)]) -> u16 {
+    pub(crate) async fn refused(&self, path: &str, headers: &[(&'static str, &str)]) -> u16 {
         match self.try_open(path, headers).await {
             Err(tungstenite::Error::Http(response)) => response.status().as_u16(),
             Err(other) => panic!("{other}"),
@@ -80,14 +80,14 @@ impl Served {
 }
 
 impl Socket {
-    async fn send(&mut self, message: &Value) {
+    pub(crate) async fn send(&mut self, message: &Value) {
         self.0
             .send(Message::text(message.to_string()))
             .await
             .unwrap();
     }
 
-    async fn next(&mut self) -> Value {
+    pub(crate) async fn next(&mut self) -> Value {
         loop {
             match self.0.next().await.unwrap().unwrap() {
                 Message::Text(text) => return serde_json::from_str(&text).unwrap(),
@@ -98,7 +98,7 @@ impl Socket {
     }
 
     /// The code that the server closes with.
-    async fn closed(&mut self) -> u16 {
+    pub(crate) async fn closed(&mut self) -> u16 {
         loop {
             match self.0.next().await {
                 Some(Ok(Message::Close(Some(frame)))) => return frame.code.into(),
@@ -108,12 +108,12 @@ impl Socket {
         }
     }
 
-    async fn ask(&mut self, message: &Value) -> Value {
+    pub(crate) async fn ask(&mut self, message: &Value) -> Value {
         self.send(message).await;
         self.next().await
     }
 
-    async fn initialize(&mut self, version: &str, capabilities: Value) -> Value {
+    pub(crate) async fn initialize(&mut self, version: &str, capabilities: Value) -> Value {
         let client = json!({"name": "test", "version": "1"});
         let params = json!({
             "protocolVersion": version, "capabilities": capabilities, "clientInfo": client,
@@ -125,16 +125,16 @@ impl Socket {
     }
 }
 
-fn request(id: Value, method: &str, params: Value) -> Value {
+pub(crate) fn request(id: Value, method: &str, params: Value) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
 }
 
-fn modern(id: Value, method: &str, mut params: Value) -> Value {
+pub(crate) fn modern(id: Value, method: &str, mut params: Value) -> Value {
     params["_meta"] = meta();
     request(id, method, params)
 }
 
-fn call(id: i64, tool: &str) -> Value {
+pub(crate) fn call(id: i64, tool: &str) -> Value {
     request(
         json!(id),
         "tools/call",

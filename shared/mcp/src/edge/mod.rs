@@ -2,12 +2,16 @@
 //! Whatever the client's revision knows stays byte for byte.
 
 mod content;
+mod error;
 mod legacy;
+mod list;
 mod modern;
 mod tool;
 
+pub use error::error_with;
 pub use legacy::{for_legacy, strip_for_legacy};
-pub use modern::{CacheHints, complete_for_modern, for_modern};
+pub use list::{around_tools, with_tools};
+pub use modern::{CacheHints, ServerInfo, complete_for_modern, for_modern};
 pub use tool::{tool_for_legacy, tool_for_modern};
 
 /// Which method a result answers.

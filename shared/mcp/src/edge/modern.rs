@@ -15,14 +15,43 @@ pub struct CacheHints {
     pub ttl_ms: u64,
 }
 
+/// Which server a result is from, as JSON of its `serverInfo`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerInfo<'a> {
+    /// Unless the upstream named itself.
+    Default(&'a str),
+    /// Whatever the upstream named: it is one of several behind one name.
+    Always(&'a str),
+}
+
+impl<'a> From<&'a str> for ServerInfo<'a> {
+    fn from(json: &'a str) -> Self {
+        Self::Default(json)
+    }
+}
+
+impl<'a> ServerInfo<'a> {
+    pub(crate) const fn json(self) -> &'a str {
+        match self {
+            Self::Default(json) | Self::Always(json) => json,
+        }
+    }
+
+    pub(crate) const fn is_always(self) -> bool {
+        matches!(self, Self::Always(_))
+    }
+}
+
 /// Adds what a modern client demands of every result: `resultType` (MUST) and
 /// `_meta.serverInfo` (SHOULD), unless the upstream said them. The rest stays byte for byte.
-/// `server_info` is a JSON object.
 ///
 /// # Errors
 /// `result` is no JSON object.
-pub fn complete_for_modern(result: &Bytes, server_info: &str) -> Result<Bytes, serde_json::Error> {
-    for_modern(Kind::Other, result, server_info, None)
+pub fn complete_for_modern<'a>(
+    result: &Bytes,
+    server: impl Into<ServerInfo<'a>>,
+) -> Result<Bytes, serde_json::Error> {
+    for_modern(Kind::Other, result, server, None)
 }
 
 /// Does the same, and to complete results of the cacheable kinds gives `ttlMs`, at most the
@@ -31,10 +60,19 @@ pub fn complete_for_modern(result: &Bytes, server_info: &str) -> Result<Bytes, s
 ///
 /// # Errors
 /// `result` is no JSON object.
-pub fn for_modern(
+pub fn for_modern<'a>(
     kind: Kind,
     result: &Bytes,
-    server_info: &str,
+    server: impl Into<ServerInfo<'a>>,
+    cache: Option<CacheHints>,
+) -> Result<Bytes, serde_json::Error> {
+    edited(kind, result, server.into(), cache)
+}
+
+fn edited(
+    kind: Kind,
+    result: &Bytes,
+    server: ServerInfo<'_>,
     cache: Option<CacheHints>,
 ) -> Result<Bytes, serde_json::Error> {
     let text = text_of(result)?;
@@ -55,14 +93,15 @@ pub fn for_modern(
             cache.map_or(0, |hints| hints.ttl_ms),
         );
     }
-    let info = format!("\"{}\":{server_info}", keys::SERVER_INFO);
+    let info = format!("\"{}\":{}", keys::SERVER_INFO, server.json());
     match member(&all, "_meta") {
         None => front.push(format!("\"_meta\":{{{info}}}")),
         Some(raw) => {
+            let names = |name: &str, _: &RawValue| name == keys::SERVER_INFO;
             if let Ok(meta) = members(raw.get())
-                && member(&meta, keys::SERVER_INFO).is_none()
+                && (server.is_always() || member(&meta, keys::SERVER_INFO).is_none())
             {
-                edits.reshape(raw.get(), &meta, info, |_, _| false);
+                edits.reshape(raw.get(), &meta, info, names);
             }
         }
     }

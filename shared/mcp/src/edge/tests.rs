@@ -61,6 +61,20 @@ fn a_result_is_completed_for_modern_clients_and_otherwise_left_alone() {
     let whole =
         r#"{"resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"up"}}}"#;
     assert_eq!(modern(whole), whole);
+    let always = |result: &'static str| {
+        let result = Bytes::from_static(result.as_bytes());
+        text(complete_for_modern(&result, ServerInfo::Always(INFO)).unwrap())
+    };
+    assert_eq!(
+        always(whole),
+        format!(r#"{{"resultType":"complete","_meta":{{{info}}}}}"#)
+    );
+    assert_eq!(
+        always(
+            r#"{"_meta":{"a":1,"io.modelcontextprotocol/serverInfo":7,"b":2},"resultType":"x"}"#
+        ),
+        format!(r#"{{"_meta":{{{info},"a":1,"b":2}},"resultType":"x"}}"#)
+    );
     assert!(complete_for_modern(&Bytes::from_static(b"[]"), INFO).is_err());
     assert!(complete_for_modern(&Bytes::from_static(b"\xff"), INFO).is_err());
 }
@@ -207,7 +221,7 @@ fn links_and_audio_become_what_older_revisions_know() {
 }
 
 #[test]
-fn a_definition_has_no_execution_and_an_output_schema_of_objects_stays() {
+fn a_definition_demands_no_task_and_an_output_schema_of_objects_stays() {
     let definition = raw(
         r#"{"name":"t", "outputSchema":{"type":"object", "x":1.0},"execution":{"taskSupport":"required"},"x":[ ]}"#,
     );
@@ -218,6 +232,10 @@ fn a_definition_has_no_execution_and_an_output_schema_of_objects_stays() {
         let (out, wrapped) = tool_for_legacy(&definition, version);
         assert_eq!((text(out).as_str(), wrapped), (expected, false));
     }
+    let optional = r#"{"execution":{"taskSupport":"optional", "y":1}, "name":"t"}"#;
+    assert_eq!(text(tool_for_modern(&raw(optional))), r#"{ "name":"t"}"#);
+    let (out, _) = tool_for_legacy(&raw(optional), V2025_11_25);
+    assert_eq!(text(out), optional);
 }
 
 #[test]

@@ -25,8 +25,9 @@ pub fn tool_for_modern(definition: &RawValue) -> Bytes {
 /// A definition for a client of `version`, and whether its `outputSchema` was wrapped. Until
 /// 2025-11-25 a tool's structured result is an object, and so is the root of its schema; one of
 /// another type becomes the schema of the member `result`, as
-/// [`for_legacy`](super::for_legacy) makes the result itself. `execution` is dropped: tasks of
-/// 2025-11-25 are not offered to clients.
+/// [`for_legacy`](super::for_legacy) makes the result itself. An `execution` that demands a task is
+/// dropped: tasks of 2025-11-25 are not offered to clients, and one that is told so does not call
+/// the tool at all.
 pub fn tool_for_legacy(definition: &RawValue, version: ProtocolVersion) -> (Bytes, bool) {
     if version.is_modern() {
         return (tool_for_modern(definition), false);
@@ -42,9 +43,16 @@ pub fn tool_for_legacy(definition: &RawValue, version: ProtocolVersion) -> (Byte
         }
     }
     edits.reshape(text, &all, String::new(), |name, raw| {
-        name == "execution" || (name == "outputSchema" && raw.get() == "null")
+        (name == "execution" && demands_task(raw))
+            || (name == "outputSchema" && raw.get() == "null")
     });
     (finish(edits, text), wrapped)
+}
+
+fn demands_task(execution: &RawValue) -> bool {
+    let all = members(execution.get()).unwrap_or_default();
+    let support = member(&all, "taskSupport").and_then(|raw| string(raw.get()));
+    support.as_deref() == Some("required")
 }
 
 fn finish(edits: Edits<'_>, text: &str) -> Bytes {

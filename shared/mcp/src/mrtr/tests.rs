@@ -78,6 +78,65 @@ fn a_result_asks_for_input_with_what_there_is() {
         written(None, Some("s"), Some(own)),
         format!(r#"{{"resultType":"input_required","requestState":"s","_meta":{own}}}"#)
     );
+    let own = r#"{"io.modelcontextprotocol/serverInfo":{"name":"up"},"k":1}"#;
+    let ours = write_input_required(None, None, Some(own.as_bytes()), ServerInfo::Always(INFO));
+    assert_eq!(
+        ours,
+        format!(r#"{{"resultType":"input_required","_meta":{{{info},"k":1}}}}"#)
+    );
+}
+
+#[test]
+fn an_answer_has_the_form_of_its_kind_and_any_members_besides() {
+    let check = |kind: &str, answer: &str| {
+        let answer = RawValue::from_string(answer.to_owned()).unwrap();
+        InputKind::of(kind).unwrap().check(&answer)
+    };
+    assert_eq!(InputKind::of("ping"), None);
+    for (kind, right) in [
+        ("elicitation/create", r#"{"action":"accept"}"#),
+        (
+            "elicitation/create",
+            r#"{"x":1,"content":{},"action":"\u0061ccept"}"#,
+        ),
+        (
+            "elicitation/create",
+            r#"{"action":"cancel","content":null}"#,
+        ),
+        (
+            "sampling/createMessage",
+            r#"{"role":"user","model":"","content":[],"x":1}"#,
+        ),
+        ("roots/list", r#"{"roots":[]}"#),
+        (
+            "roots/list",
+            r#"{"roots":[{"uri":"file:///a","name":null}]}"#,
+        ),
+    ] {
+        assert_eq!(check(kind, right), Ok(()), "{right}");
+    }
+    for (kind, wrong) in [
+        ("elicitation/create", r#"{"action":"Accept"}"#),
+        ("elicitation/create", r#"{"action":["accept"]}"#),
+        (
+            "elicitation/create",
+            r#"{"action":"accept","action":"dance"}"#,
+        ),
+        ("elicitation/create", r#"{"action":"accept","content":[]}"#),
+        (
+            "sampling/createMessage",
+            r#"{"role":"user","model":1,"content":{}}"#,
+        ),
+        (
+            "sampling/createMessage",
+            r#"{"role":"user","model":"m","content":null}"#,
+        ),
+        ("roots/list", r#"{"roots":null}"#),
+        ("roots/list", r#"{"roots":["file:///a"]}"#),
+        ("roots/list", "[]"),
+    ] {
+        assert!(check(kind, wrong).is_err(), "{wrong}");
+    }
 }
 
 #[test]

@@ -6,5 +6,14 @@ const LEVEL = '"io.modelcontextprotocol/logLevel"';
 
 export const conversation = raw('modern', [
   { ask: 'server/discover' },
-  { ask: 'tools/call', params: `{"name":"work","_meta":{"progressToken":1,${LEVEL}:"debug"}}` },
+  ...['debug', 'notice', 'error'].map((level) => ({
+    ask: 'tools/call',
+    params: `{"name":"work","_meta":{"progressToken":1,${LEVEL}:"${level}"}}`,
+  })),
+  {
+    ask: 'tools/call',
+    params: '{"name":"wait","_meta":{"progressToken":"\\u00e4 \\/"}}',
+    cancel: 'notifications/progress',
+  },
+  { ask: 'tools/call', params: '{"name":"cancelled"}' },
 ]);

@@ -14,13 +14,14 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::told::{Accepted, Told, subscription_in};
 use super::wants::{Filter, Want, Wants};
-use super::{PAUSE, PAUSE_MAX, Refused, gone};
+use super::{PAUSE, PAUSE_MAX, Refused, What, gone};
 use crate::failure::sent;
 use crate::upstream::agree::{Agreed, Era};
 use crate::upstream::answer::{garbage, parse, rpc_error};
 use crate::upstream::notices::{Notice, Notices};
 use crate::upstream::peer::Peer;
 use crate::upstream::rejected::Refusal;
+use crate::upstream::task_end::knowing;
 use crate::upstream::{Exchange, Hold as Kept, Outgoing, Rejected, Transport, Wire, message};
 
 /// How long a server may take to accept.
@@ -57,15 +58,22 @@ impl Drop for Listens {
 
 impl Listens {
     /// Hears of a resource, or of the lists, and resolves when the server has accepted that.
-    pub(super) async fn hold(&self, peer: &Arc<Peer>, uri: Option<&str>) -> Result<Hold, Refused> {
-        let want = uri.map_or(Want::Lists, |uri| Want::Resource(uri.to_owned()));
+    pub(super) async fn hold(&self, peer: &Arc<Peer>, what: What<'_>) -> Result<Hold, Refused> {
+        let want = match what {
+            What::Lists => Want::Lists,
+            What::Resource(uri) => Want::Resource(uri.to_owned()),
+            What::Task(id) => Want::Task(id.to_owned()),
+        };
         let most = peer.config.watched_resources_per_peer;
         let full = |failure| Refused::Ever(Outcome::Failed(failure));
         self.0.enter(&want, most).map_err(full)?;
         let hold = Hold {
             wants: self.0.clone(),
             want,
-            _kept: uri.and_then(|_| peer.link.transport.hold()),
+            _kept: match what {
+                What::Lists => None,
+                What::Resource(_) | What::Task(_) => peer.link.transport.hold(),
+            },
         };
         self.drive(peer);
         match self.0.settled(&hold.want).await {
@@ -233,9 +241,13 @@ impl Listen {
         }
         // Before it is sent, so that nothing is missed.
         let heard = by_pipe.then(|| peer.notices.subscribe());
-        let nobody = ClientProfile::default();
+        let ours = ClientProfile::default();
+        let ours = match filter.tasks.is_empty() {
+            true => ours,
+            false => knowing(&ours),
+        };
         let params = filter.to_params();
-        let request = peer.own_request("subscriptions/listen", &params, &nobody, &agreed);
+        let request = peer.own_request("subscriptions/listen", &params, &ours, &agreed);
         let outgoing = Outgoing {
             id: request.id,
             body: request.body,
@@ -267,7 +279,8 @@ impl Listen {
             tasks: peer.tasks().clone(),
         };
         listen.accepted = listen.acceptance().await?;
-        if by_pipe && listen.filter.resources.is_empty() {
+        let alone = listen.filter.resources.is_empty() && listen.filter.tasks.is_empty();
+        if by_pipe && alone {
             // Lists alone are no reason to keep a process from being idle.
             listen.exchange = None;
         }
@@ -278,6 +291,8 @@ impl Listen {
     fn narrow(&mut self) {
         let accepted = &self.accepted.resources;
         self.filter.resources.retain(|uri| accepted.contains(uri));
+        let accepted = &self.accepted.tasks;
+        self.filter.tasks.retain(|id| accepted.contains(id));
     }
 
     /// Reads to the acknowledgement.

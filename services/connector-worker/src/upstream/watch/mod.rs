@@ -12,16 +12,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use egress::Deadline;
-use fabric::{Call, CallEvent, Events, Failure, FailureKind, List, Outcome, RpcError};
+use fabric::{Call, CallEvent, Events, Failure, FailureKind, List, Method, Outcome, RpcError};
 use mcp::codes;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::agree::{Agreed, Era};
 use super::call::Trouble;
 use super::notices::Notice;
-use super::peer::Peer;
+use super::peer::{Caller, Peer};
+use super::sink::Sink;
+use super::task_end::knowing;
+use super::tasks::about;
 use crate::failure::unsent;
 use legacy::Subscriptions;
 use listen::Listens;
@@ -71,16 +75,34 @@ impl Peer {
     }
 }
 
-/// Watches what `call` names: one resource, or the lists. Runs until it is dropped, or until the
+/// Watches what `call` names: one resource, one task, or the lists. Runs until it is dropped, or until the
 /// server refuses or is gone for good: `peer` is of no use any more then, and another may be tried
 /// with `again`, which tells of what may have been missed in between.
 pub(super) async fn run(peer: &Arc<Peer>, call: &Call, events: &Events, again: bool) -> Outcome {
+    let notices = peer.notices.subscribe();
+    run_from(peer, call, events, again, notices).await
+}
+
+/// As [`run`], telling `notices` first, which may have come before.
+pub(super) async fn run_from(
+    peer: &Arc<Peer>,
+    call: &Call,
+    events: &Events,
+    again: bool,
+    notices: Receiver<Notice>,
+) -> Outcome {
+    let what = match (call.request.method, call.request.name.as_deref()) {
+        (_, None) => What::Lists,
+        (Method::WatchTask, Some(id)) => What::Task(id),
+        (_, Some(uri)) => What::Resource(uri),
+    };
     let watching = Watching {
         peer,
-        uri: call.request.name.as_deref(),
+        what,
+        call,
         events,
     };
-    match watching.run(again).await {
+    match watching.run(again, notices).await {
         Err(over) => over,
         Ok(never) => match never {},
     }
@@ -116,26 +138,32 @@ impl From<Trouble> for Refused {
 /// for the lists of a legacy server, which tells of them unasked.
 type Hold = Option<Box<dyn Send + Sync>>;
 
+/// What is watched, by the server's own names.
+#[derive(Clone, Copy, Debug)]
+enum What<'a> {
+    Lists,
+    Resource(&'a str),
+    Task(&'a str),
+}
+
 struct Watching<'a> {
     peer: &'a Arc<Peer>,
-    /// The resource; the lists where it is absent.
-    uri: Option<&'a str>,
+    what: What<'a>,
+    call: &'a Call,
     events: &'a Events,
 }
 
 enum Never {}
 
 impl Watching<'_> {
-    async fn run(&self, again: bool) -> Result<Never, Outcome> {
+    async fn run(&self, again: bool, mut notices: Receiver<Notice>) -> Result<Never, Outcome> {
         let config = &self.peer.config;
         let _place = self.peer.watches.enter(config.watches_per_peer);
         let _place = _place.map_err(Outcome::Failed)?;
-        // Before anything is asked for, so that nothing is missed.
-        let mut notices = self.peer.notices.subscribe();
         // Released when this ends.
         let (mut agreed, mut hold) = self.subscribe(None).await?;
         self.send(CallEvent::Watching).await?;
-        if again {
+        if again || matches!(self.what, What::Task(_)) {
             self.missed(&agreed).await?;
         }
         loop {
@@ -181,11 +209,11 @@ impl Watching<'_> {
         let agreed = self.peer.agreed(deadline).await?;
         let watches = &self.peer.watches;
         if agreed.era == Era::Modern {
-            let hold = watches.listens.hold(self.peer, self.uri).await?;
+            let hold = watches.listens.hold(self.peer, self.what).await?;
             return Ok((agreed, Some(Box::new(hold))));
         }
         self.peer.listen(&agreed).await;
-        let Some(uri) = self.uri else {
+        let What::Resource(uri) = self.what else {
             return Ok((agreed, None));
         };
         if !offers(&agreed)
@@ -200,9 +228,22 @@ impl Watching<'_> {
     }
 
     async fn tell(&self, message: &Bytes) -> Result<(), Outcome> {
-        match (Told::read(message), self.uri) {
-            (Some(Told::ListChanged(list)), None) => self.send(CallEvent::ListChanged(list)).await,
-            (Some(Told::ResourceUpdated { uri, params }), Some(watched))
+        match (Told::read(message), self.what) {
+            (Some(Told::ListChanged(list)), What::Lists) => {
+                self.send(CallEvent::ListChanged(list)).await
+            }
+            (Some(Told::Task { id, params }), What::Task(watched)) if id == watched => {
+                let state = match self.peer.link.agreed.load_full() {
+                    // It says less than a state of the extension does.
+                    Some(agreed) if agreed.era == Era::Legacy => self.task_state(&agreed).await,
+                    _ => Some(params),
+                };
+                match state {
+                    Some(state) => self.send(CallEvent::Task(state)).await,
+                    None => Ok(()),
+                }
+            }
+            (Some(Told::ResourceUpdated { uri, params }), What::Resource(watched))
                 if concerns(&uri, watched) =>
             {
                 self.send(CallEvent::ResourceUpdated(params)).await
@@ -213,9 +254,19 @@ impl Watching<'_> {
 
     /// Tells of everything that may have changed unseen.
     async fn missed(&self, agreed: &Agreed) -> Result<(), Outcome> {
-        if let Some(uri) = self.uri {
-            let params = serde_json::json!({ "uri": uri }).to_string();
-            return self.send(CallEvent::ResourceUpdated(params.into())).await;
+        match self.what {
+            What::Resource(uri) => {
+                let params = serde_json::json!({ "uri": uri }).to_string();
+                return self.send(CallEvent::ResourceUpdated(params.into())).await;
+            }
+            What::Task(_) => {
+                let state = self.task_state(agreed).await;
+                return match state.filter(|state| !is_working(state)) {
+                    Some(state) => self.send(CallEvent::Task(state)).await,
+                    None => Ok(()),
+                };
+            }
+            What::Lists => {}
         }
         let offers = offers(agreed);
         for (offered, list) in [
@@ -228,6 +279,37 @@ impl Watching<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The whole state of the watched task, if it can be had.
+    async fn task_state(&self, agreed: &Agreed) -> Option<Bytes> {
+        let What::Task(id) = self.what else {
+            return None;
+        };
+        let (client, deadline) = (&*self.call.client, Deadline::after(WITHIN));
+        let state = match agreed.era {
+            Era::Legacy => {
+                let caller = Caller {
+                    principal: Some(self.call.principal.key),
+                    sink: Sink::Nobody,
+                };
+                self.peer.task(id, client, &caller, deadline).await
+            }
+            Era::Modern => {
+                let (get, client) = (about(Method::GetTask, id), knowing(client));
+                let build =
+                    |agreed: &Agreed| self.peer.client_request(&get, &client, false, agreed);
+                let asked = self.peer.ask(build, &Caller::OURS, deadline).await;
+                asked.map(|(_, state)| state)
+            }
+        };
+        match state {
+            Ok(state) => Some(state),
+            Err(trouble) => {
+                tracing::debug!("could not look at a task: {trouble:?}");
+                None
+            }
+        }
     }
 
     async fn send(&self, event: CallEvent) -> Result<(), Outcome> {
@@ -257,11 +339,21 @@ fn offers(agreed: &Agreed) -> Offers {
     serde_json::from_str(agreed.info.capabilities.get()).unwrap_or_default()
 }
 
+/// Whether a task has nothing to tell yet.
+fn is_working(state: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Head {
+        status: String,
+    }
+    serde_json::from_slice::<Head>(state).is_ok_and(|head| head.status == "working")
+}
+
 fn no_subscriptions() -> Outcome {
     Outcome::Error(RpcError {
         code: codes::METHOD_NOT_FOUND,
         message: "Method not found: the server offers no subscriptions to resources".to_owned(),
         data: None,
+        raw: None,
     })
 }
 

@@ -1,4 +1,4 @@
-//! What a notification says of lists and resources.
+//! What a notification says of lists, resources and tasks.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use domain::limits::JSON_MAX_DEPTH;
@@ -16,6 +16,12 @@ pub(super) enum Told {
         /// Without what belongs to this hop.
         params: Bytes,
     },
+    /// A task, by the server's own id, has another state: the params, without what belongs to
+    /// this hop.
+    Task {
+        id: String,
+        params: Bytes,
+    },
     /// Of a `subscriptions/listen`: what of it was accepted.
     Accepted(Accepted),
 }
@@ -26,6 +32,7 @@ pub(super) struct Accepted {
     /// The listen's id, as JSON text.
     pub(super) subscription: String,
     pub(super) resources: Vec<String>,
+    pub(super) tasks: Vec<String>,
 }
 
 impl Told {
@@ -49,6 +56,17 @@ impl Told {
                 let params = without_subscription(params)?;
                 Some(Self::ResourceUpdated { uri, params })
             }
+            "notifications/tasks" | "notifications/tasks/status" => {
+                #[derive(Deserialize)]
+                #[serde(rename_all = "camelCase")]
+                struct Changed {
+                    task_id: String,
+                }
+                let params = params?.get();
+                let Changed { task_id: id } = serde_json::from_str(params).ok()?;
+                let params = without_subscription(params)?;
+                Some(Self::Task { id, params })
+            }
             "notifications/subscriptions/acknowledged" => {
                 #[derive(Deserialize)]
                 struct Acknowledged {
@@ -60,11 +78,14 @@ impl Told {
                 struct Filter {
                     #[serde(default)]
                     resource_subscriptions: Vec<String>,
+                    #[serde(default)]
+                    task_ids: Vec<String>,
                 }
                 let all: Acknowledged = serde_json::from_str(params?.get()).ok()?;
                 Some(Self::Accepted(Accepted {
                     subscription: subscription_of(params?)?,
                     resources: all.notifications.resource_subscriptions,
+                    tasks: all.notifications.task_ids,
                 }))
             }
             _ => None,
@@ -199,6 +220,7 @@ mod tests {
                 Some(Told::Accepted(Accepted {
                     subscription: id.to_owned(),
                     resources: vec!["a:b".to_owned()],
+                    tasks: Vec::new(),
                 }))
             );
         }

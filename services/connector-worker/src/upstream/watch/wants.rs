@@ -18,6 +18,8 @@ pub(super) enum Want {
     Tools,
     Lists,
     Resource(String),
+    /// A task, by the server's own id.
+    Task(String),
 }
 
 /// How a want stands.
@@ -55,11 +57,12 @@ pub(super) struct Filter {
     pub(super) tools: bool,
     pub(super) lists: bool,
     pub(super) resources: BTreeSet<String>,
+    pub(super) tasks: BTreeSet<String>,
 }
 
 impl Filter {
     pub(super) fn is_empty(&self) -> bool {
-        !self.tools && !self.lists && self.resources.is_empty()
+        !self.tools && !self.lists && self.resources.is_empty() && self.tasks.is_empty()
     }
 
     /// The inside of the request's params.
@@ -74,9 +77,14 @@ impl Filter {
                 filter.insert(name.to_owned(), true.into());
             }
         }
-        if !self.resources.is_empty() {
-            let resources: Vec<&str> = self.resources.iter().map(String::as_str).collect();
-            filter.insert("resourceSubscriptions".to_owned(), resources.into());
+        for (some, name) in [
+            (&self.resources, "resourceSubscriptions"),
+            (&self.tasks, "taskIds"),
+        ] {
+            if !some.is_empty() {
+                let some: Vec<&str> = some.iter().map(String::as_str).collect();
+                filter.insert(name.to_owned(), some.into());
+            }
         }
         format!(r#""notifications":{}"#, serde_json::Value::Object(filter))
     }
@@ -86,6 +94,7 @@ impl Filter {
             Want::Tools => self.tools,
             Want::Lists => self.lists,
             Want::Resource(uri) => self.resources.contains(uri),
+            Want::Task(id) => self.tasks.contains(id),
         }
     }
 }
@@ -115,7 +124,7 @@ impl Wants {
             }
             return Ok(());
         }
-        if matches!(want, Want::Resource(_)) && state.all.len() >= most {
+        if matches!(want, Want::Resource(_) | Want::Task(_)) && state.all.len() >= most {
             return Err(unsent(
                 FailureKind::Busy,
                 format!("{most} resources of the connector are watched already, no more at once"),
@@ -176,6 +185,9 @@ impl Wants {
                 (Want::Resource(uri), _) => {
                     filter.resources.insert(uri.clone());
                 }
+                (Want::Task(id), _) => {
+                    filter.tasks.insert(id.clone());
+                }
             }
         }
         filter
@@ -184,11 +196,20 @@ impl Wants {
     /// Notes what a server accepted of what it was asked for.
     pub(super) fn accepted(&self, asked: &Filter, accepted: &Accepted) {
         self.settle(asked, |want| match want {
+            Want::Task(id) if !accepted.tasks.contains(id) => {
+                Standing::Refused(Outcome::Error(RpcError {
+                    code: codes::INVALID_PARAMS,
+                    message: "the server tells nothing of this task".to_owned(),
+                    data: None,
+                    raw: None,
+                }))
+            }
             Want::Resource(uri) if !accepted.resources.contains(uri) => {
                 Standing::Refused(Outcome::Error(RpcError {
                     code: codes::INVALID_PARAMS,
                     message: "the server takes no subscription to this resource".to_owned(),
                     data: None,
+                    raw: None,
                 }))
             }
             _ => Standing::Accepted,
@@ -284,6 +305,7 @@ mod tests {
         let accepted = Accepted {
             subscription: "1".to_owned(),
             resources: vec!["a:2".to_owned()],
+            tasks: Vec::new(),
         };
         wants.accepted(&asked, &accepted);
 

@@ -92,7 +92,7 @@ impl World {
             .unwrap()
             .expose();
         platform
-            .attach_workers(Arc::new(Worker::default()))
+            .attach_workers(Arc::new(Worker::default()), None)
             .unwrap();
         Self {
             rest: platform.router(),
