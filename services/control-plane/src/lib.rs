@@ -7,6 +7,7 @@ mod api;
 mod auth;
 mod body;
 mod catalog;
+mod cluster;
 mod config;
 mod connectors;
 mod docs;
@@ -26,6 +27,7 @@ mod tools;
 
 pub use auth::Caller;
 pub use catalog::{CatalogView, ConnectorType, NativeType};
+pub use cluster::{Behind, ClusterDeps, Nodes};
 pub use config::Config;
 pub use connectors::{
     ChangedToolsView, ConfigInput, ConfigPatch, ConnectorPatch, ConnectorView, NewConnector,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ::fabric::Workers;
+use ::fabric::{NodeInfo, Workers};
 use anyhow::Context;
 use axum::Router;
 use crypto::{ApiToken, KeyHasher};
@@ -10,6 +10,7 @@ use runtime::{Clock, IdGen, Process};
 use storage::Storage;
 
 use crate::catalog::CatalogView;
+use crate::cluster::{ClusterDeps, Leadership, Nodes};
 use crate::config::Config;
 use crate::fabric::Sources;
 use crate::operations::Operations;
@@ -41,22 +42,34 @@ impl ControlPlane {
     }
 
     /// Joins it to the workers, once, and starts its background work: the first reading of tools
-    /// that are still missing, the periodic ones, and the housekeeping.
-    pub fn attach_workers(&self, workers: Arc<dyn Workers>) -> anyhow::Result<()> {
+    /// that are still missing, the periodic ones, and the housekeeping. What one control-plane
+    /// does for all of a cluster, it does while it leads.
+    pub fn attach_workers(
+        &self,
+        workers: Arc<dyn Workers>,
+        among: Option<&NodeInfo>,
+    ) -> anyhow::Result<()> {
         self.operations.attach_workers(workers)?;
+        let leadership = among.map(Leadership::of).transpose()?;
         let tasks = &self.operations.process().tasks;
-        let operations = self.operations.clone();
-        tasks.essential(
-            "tool sync",
-            async move { operations.keep_tools_fresh().await },
-        );
         let operations = self.operations.clone();
         tasks.essential("key use", async move { operations.keep_key_uses().await });
         let operations = self.operations.clone();
+        tasks.essential("tool sync", async move {
+            let sync = || operations.keep_tools_fresh();
+            Leadership::lead(leadership, &operations, "tool sync", sync).await
+        });
+        let operations = self.operations.clone();
         tasks.essential("kept answers", async move {
-            operations.forget_kept_answers().await
+            let forget = || operations.forget_kept_answers();
+            Leadership::lead(leadership, &operations, "kept answers", forget).await
         });
         Ok(())
+    }
+
+    /// Makes it one of a cluster.
+    pub fn join(&self, deps: ClusterDeps) -> Nodes {
+        Nodes::start(&self.operations, deps)
     }
 
     /// REST, `/docs` and `/api/v1/openapi.json`. Wrap it with [`web::Observer`] for request ids.

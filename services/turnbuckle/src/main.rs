@@ -3,6 +3,7 @@
 mod cli;
 mod roles;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -26,6 +27,20 @@ struct Arguments {
 enum Command {
     /// Run the whole platform in this process, on embedded defaults.
     Up(Box<roles::UpArgs>),
+    /// Run a control-plane of a cluster: tenants, connectors and credentials, over Postgres.
+    ControlPlane(roles::RoleArgs),
+    /// Run a gateway of a cluster: what MCP clients connect to.
+    Gateway(roles::RoleArgs),
+    /// Run a worker of a cluster: what calls services and MCP servers.
+    Worker(roles::RoleArgs),
+    /// Make the root key of an installation, which seals every secret.
+    RootKey {
+        /// Where to; refused when something is there.
+        path: PathBuf,
+    },
+    /// Certificates by which the roles of a cluster know each other.
+    #[command(subcommand)]
+    Certs(roles::CertsCommand),
     #[command(flatten)]
     Client(cli::ClientCommand),
 }
@@ -41,6 +56,11 @@ fn main() -> ExitCode {
     let Arguments { global, command } = Arguments::parse();
     match command {
         Command::Up(arguments) => roles::up(*arguments, global.data_dir),
+        Command::ControlPlane(arguments) => roles::control_plane(&arguments),
+        Command::Gateway(arguments) => roles::gateway(&arguments),
+        Command::Worker(arguments) => roles::worker(&arguments),
+        Command::RootKey { path } => roles::root_key(&path),
+        Command::Certs(command) => roles::certs(&command),
         Command::Client(command) => on_runtime(cli::run(command, global)),
     }
 }

@@ -11,11 +11,18 @@ use serde::Deserialize;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("runtime", &[]),
+    ("bus", &["domain", "fabric", "runtime"]),
     ("mcp", &["domain"]),
     ("proto", &["domain"]),
     ("fabric", &["domain", "mcp"]),
+    (
+        "fabric-grpc",
+        &[
+            "crypto", "domain", "fabric", "mcp", "proto", "runtime", "web",
+        ],
+    ),
     ("crypto", &["domain"]),
-    ("cache", &["domain"]),
+    ("cache", &["domain", "runtime"]),
     ("catalog", &["domain"]),
     ("egress", &["runtime"]),
     ("web", &["domain", "runtime"]),
@@ -24,7 +31,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "control-plane",
         &[
-            "catalog", "crypto", "domain", "fabric", "proto", "runtime", "storage", "web",
+            "bus", "catalog", "crypto", "domain", "fabric", "proto", "runtime", "storage", "web",
         ],
     ),
     (
@@ -42,6 +49,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "turnbuckle",
         &[
+            "bus",
             "cache",
             "catalog",
             "connector-worker",
@@ -50,6 +58,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "domain",
             "egress",
             "fabric",
+            "fabric-grpc",
             "gateway",
             "mcp",
             "proto",
@@ -78,6 +87,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
 /// Crates of others that one crate of ours holds alone, with the reason.
 const HELD_ALONE: &[(&str, &str, &str)] = &[
     ("sqlx", "storage", "only storage speaks SQL"),
+    ("async-nats", "bus", "only bus speaks to NATS"),
+    ("redis", "cache", "only cache speaks to Redis"),
     (
         "hyper-rustls",
         "egress",

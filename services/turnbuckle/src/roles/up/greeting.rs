@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 
 use serde_json::json;
 
-use super::data::{DataDir, ReadyFile};
+use super::data::DataDir;
+use crate::roles::files::ReadyFile;
+use crate::roles::print;
 
 /// Where everything is.
 pub(super) struct Addresses {
@@ -85,13 +87,4 @@ fn url(addr: SocketAddr) -> String {
         SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
     };
     format!("http://{host}:{}", addr.port())
-}
-
-/// Writes to standard output; who closed it does not want to know.
-pub(super) fn print(text: &str) -> anyhow::Result<()> {
-    use std::io::{ErrorKind, Write};
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
 }

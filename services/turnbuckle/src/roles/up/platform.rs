@@ -15,10 +15,11 @@ use storage::{Storage, StorageConfig};
 use web::{HostPolicy, Listener, Observer};
 
 use super::config::Config;
-use super::data::{DataDir, ReadyFile, write_private};
+use super::data::DataDir;
 use super::greeting::Addresses;
-use super::signals::Signals;
 use super::start_page;
+use crate::roles::files::{ReadyFile, write_private};
+use crate::roles::signals::Signals;
 
 /// What is left of the drain for answers on their way and for hosted servers to end.
 const AFTER_DRAIN: Duration = Duration::from_secs(5);
@@ -200,7 +201,7 @@ impl Parts<'_> {
         )?;
         let sources = Arc::new(control_plane.sources());
         let worker = Arc::new(self.worker(config, &sources)?);
-        control_plane.attach_workers(worker.clone() as Arc<dyn Workers>)?;
+        control_plane.attach_workers(worker.clone() as Arc<dyn Workers>, None)?;
 
         let deps = gateway::Deps {
             source: sources as Arc<dyn ConfigSource>,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The signals that end us.
-pub(super) struct Signals {
+pub(in crate::roles) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
@@ -13,7 +13,7 @@ pub(super) struct Signals {
 
 impl Signals {
     /// From here on signals no longer end the process by themselves.
-    pub(super) fn listen() -> anyhow::Result<Self> {
+    pub(in crate::roles) fn listen() -> anyhow::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -34,7 +34,7 @@ impl Signals {
     ///
     /// # Errors
     /// What ran was cut off.
-    pub(super) async fn conduct(
+    pub(in crate::roles) async fn conduct(
         mut self,
         trigger: ShutdownTrigger,
         shutdown: Shutdown,

@@ -1,0 +1,117 @@
+//! How this control-plane hears of changes: its own at once, those of others by hints, and what
+//! hints lose by looking.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::fabric::{ConfigListener, Subject};
+use bus::{Bus, BusState, Heard, Hint};
+use tokio::sync::watch;
+
+use crate::operations::Operations;
+
+/// How often the log is looked at, hints or not.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// What readiness calls it.
+const NAME: &str = "change log";
+const HINTS: &str = "change hints";
+
+/// The newest revision that was heard of.
+pub(super) struct Feed(Arc<Publisher>);
+
+/// Hears of changes that are made here.
+struct Publisher {
+    latest: watch::Sender<i64>,
+    bus: Arc<dyn Bus>,
+}
+
+impl Feed {
+    pub(super) fn start(operations: &Operations, bus: Arc<dyn Bus>) -> Self {
+        let publisher = Arc::new(Publisher {
+            latest: watch::Sender::new(0),
+            bus,
+        });
+        operations.subscribe(publisher.clone());
+        let tasks = &operations.process().tasks;
+        tasks.essential("change hints", {
+            let (publisher, operations) = (publisher.clone(), operations.clone());
+            async move {
+                publisher.heed_hints(&operations).await;
+                Ok(())
+            }
+        });
+        tasks.essential("change log", {
+            let (publisher, operations) = (publisher.clone(), operations.clone());
+            async move {
+                publisher.look(&operations).await;
+                Ok(())
+            }
+        });
+        Self(publisher)
+    }
+
+    pub(super) fn latest(&self) -> watch::Receiver<i64> {
+        self.0.latest.subscribe()
+    }
+}
+
+impl Publisher {
+    fn heard(&self, revision: i64) {
+        self.latest.send_if_modified(|latest| {
+            let newer = revision > *latest;
+            *latest = revision.max(*latest);
+            newer
+        });
+    }
+
+    async fn heed_hints(&self, operations: &Operations) {
+        let mut hints = self.bus.subscribe();
+        let shutdown = &operations.process().shutdown;
+        loop {
+            tokio::select! {
+                () = shutdown.ending() => return,
+                heard = hints.next() => match heard {
+                    Some(Heard::Hint(hint)) => self.heard(hint.revision),
+                    // What was missed is found by looking.
+                    Some(Heard::Gap) => {}
+                    None => return,
+                },
+            }
+        }
+    }
+
+    async fn look(&self, operations: &Operations) {
+        let readiness = &operations.process().readiness;
+        let mut every = tokio::time::interval(LOOK_EVERY);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = operations.process().shutdown.ending() => return,
+                _ = every.tick() => {}
+            }
+            match operations.storage().last_revision().await {
+                Ok(revision) => {
+                    self.heard(revision);
+                    readiness.recover(NAME);
+                }
+                Err(error) => readiness.degrade(NAME, error.to_string()),
+            }
+            match self.bus.state() {
+                BusState::Up => readiness.recover(HINTS),
+                BusState::Down => {
+                    readiness.degrade(HINTS, "changes of others are found by looking")
+                }
+            }
+        }
+    }
+}
+
+impl ConfigListener for Publisher {
+    fn changed(&self, subject: &Subject, revision: i64) {
+        self.heard(revision);
+        self.bus.publish(Hint {
+            subject: subject.clone(),
+            revision,
+        });
+    }
+}

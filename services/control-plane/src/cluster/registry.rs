@@ -1,0 +1,170 @@
+//! The nodes of the cluster, in the database, and the workers among them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ::fabric::{NodeInfo, NodeReport, Role, SourceError, WorkerAddress};
+use tokio::sync::watch;
+
+use super::feed::Feed;
+use crate::operations::Operations;
+
+/// How often the list is read, and this control-plane says how it does itself.
+const EVERY: Duration = Duration::from_secs(1);
+/// A node that has said nothing for so long is not counted on; it speaks once a second.
+pub(super) const SILENT_FOR: Duration = Duration::from_secs(5);
+/// How long the list keeps a node that is gone.
+const FORGET_AFTER: Duration = Duration::from_secs(600);
+
+/// Who is there.
+pub(super) struct Registry(Arc<Inner>);
+
+struct Inner {
+    operations: Operations,
+    workers: watch::Sender<Arc<[WorkerAddress]>>,
+    /// Workers whose line to us has broken, until the list is read again without them.
+    lost: Mutex<HashMap<String, tokio::time::Instant>>,
+}
+
+impl Registry {
+    pub(super) fn start(operations: &Operations, feed: &Feed, own: NodeInfo) -> Self {
+        let inner = Arc::new(Inner {
+            operations: operations.clone(),
+            workers: watch::Sender::new(Arc::default()),
+            lost: Mutex::default(),
+        });
+        let (registry, latest) = (inner.clone(), feed.latest());
+        operations.process().tasks.essential("nodes", async move {
+            registry.keep(own, latest).await;
+            Ok(())
+        });
+        Self(inner)
+    }
+
+    pub(super) fn workers(&self) -> watch::Receiver<Arc<[WorkerAddress]>> {
+        self.0.workers.subscribe()
+    }
+
+    pub(super) async fn report(
+        &self,
+        node: &NodeInfo,
+        report: NodeReport,
+    ) -> Result<(), SourceError> {
+        let is_new = self.0.lost().remove(&node.id).is_some() || !self.0.is_known(node);
+        self.0.note(node, report).await?;
+        if node.role == Role::Worker && (is_new || report.draining) {
+            self.0.read_workers().await?;
+        }
+        Ok(())
+    }
+
+    /// A worker whose line broke gets no new calls until it speaks again, here or elsewhere.
+    pub(super) async fn lost(&self, node: &str) {
+        self.0
+            .lost()
+            .insert(node.to_owned(), tokio::time::Instant::now());
+        if let Err(error) = self.0.read_workers().await {
+            tracing::warn!("cannot read the list of workers: {error}");
+        }
+    }
+}
+
+impl Inner {
+    fn lost(&self) -> std::sync::MutexGuard<'_, HashMap<String, tokio::time::Instant>> {
+        self.lost.lock().expect("no panic while held")
+    }
+
+    fn is_known(&self, node: &NodeInfo) -> bool {
+        let workers = self.workers.borrow();
+        workers.iter().any(|worker| worker.node == node.id)
+    }
+
+    async fn note(&self, node: &NodeInfo, report: NodeReport) -> Result<(), SourceError> {
+        let row = storage::Node {
+            id: node
+                .id
+                .parse()
+                .map_err(|_| SourceError("a node's id is an UUID".to_owned()))?,
+            role: node.role,
+            version: node.version.clone(),
+            address: node.address.clone(),
+            started_at: node.started_at,
+            enforced: report.enforced,
+            load: i64::from(report.load),
+            capacity: i64::from(node.capacity),
+            draining: report.draining,
+        };
+        let storage = self.operations.storage();
+        storage.save_nodes(&[row]).await.map_err(unreadable)
+    }
+
+    async fn read_workers(&self) -> Result<(), SourceError> {
+        let nodes = self.operations.storage().list_nodes(SILENT_FOR).await;
+        let nodes = nodes.map_err(unreadable)?;
+        {
+            // Long enough for a row that was written before the line broke to be too old.
+            let mut lost = self.lost();
+            lost.retain(|_, since| since.elapsed() < SILENT_FOR * 2);
+        }
+        let lost = self.lost().clone();
+        let small = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
+        let mut workers: Vec<WorkerAddress> = nodes
+            .into_iter()
+            .filter(|seen| seen.node.role == Role::Worker)
+            .map(|seen| WorkerAddress {
+                node: seen.node.id.to_string(),
+                address: seen.node.address,
+                capacity: small(seen.node.capacity),
+                load: small(seen.node.load),
+                draining: seen.node.draining,
+            })
+            .filter(|worker| !lost.contains_key(&worker.node))
+            .collect();
+        workers.sort_by(|a, b| a.node.cmp(&b.node));
+        self.workers.send_if_modified(|current| {
+            let changed = **current != *workers;
+            if changed {
+                *current = workers.into();
+            }
+            changed
+        });
+        Ok(())
+    }
+
+    async fn keep(&self, own: NodeInfo, latest: watch::Receiver<i64>) {
+        let shutdown = self.operations.process().shutdown.clone();
+        let mut every = tokio::time::interval(EVERY);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut round = 0_u32;
+        loop {
+            tokio::select! {
+                () = shutdown.ending() => break,
+                _ = every.tick() => {}
+            }
+            let report = NodeReport {
+                // It reads the database itself: what it has heard of holds.
+                enforced: *latest.borrow(),
+                load: 0,
+                draining: shutdown.is_draining(),
+            };
+            let kept = async {
+                self.note(&own, report).await?;
+                self.read_workers().await
+            };
+            if let Err(error) = kept.await {
+                tracing::debug!("the list of nodes cannot be kept: {error}");
+            }
+            round = round.wrapping_add(1);
+            if round.is_multiple_of(60)
+                && let Err(error) = self.operations.storage().prune_nodes(FORGET_AFTER).await
+            {
+                tracing::debug!("the list of nodes cannot be tidied: {error}");
+            }
+        }
+    }
+}
+
+fn unreadable(error: storage::StorageError) -> SourceError {
+    SourceError(error.to_string())
+}

@@ -1,0 +1,191 @@
+//! `turnbuckle control-plane`: owns tenants, connectors and credentials of a cluster.
+
+mod config;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use bus::{Bus, LocalBus, NatsBus};
+use control_plane::{ClusterDeps, ControlPlane};
+use crypto::{KeyHasher, RootKey, TokenSealer};
+use fabric::{Cluster, ConfigSource, Leases, Role, UpstreamListener, Workers};
+use fabric_grpc::config::ConfigServer;
+use fabric_grpc::trust::Trust;
+use fabric_grpc::{LeaseServer, PoolConfig, WorkerPool};
+use runtime::{Clock, IdGen, Process, SystemClock, TimeOrderedIds};
+use storage::{Storage, StorageConfig};
+use web::HostPolicy;
+
+use super::files::{ReadyFile, write_private};
+use super::life::{Life, Port, serve};
+use super::node::{ELSEWHERE, RoleArgs, announce, node, read_secret};
+use super::{exit_code, on_threads};
+use config::Config;
+
+/// Runs a control-plane until it is told to end.
+pub(crate) fn control_plane(args: &RoleArgs) -> ExitCode {
+    exit_code(start(args))
+}
+
+fn start(args: &RoleArgs) -> anyhow::Result<()> {
+    let config: Config = runtime::config::load(args.config.as_deref(), args, &ELSEWHERE)?;
+    config.validate()?;
+    if args.print_config {
+        return super::print(&toml::to_string_pretty(&config)?);
+    }
+    runtime::telemetry::init(&config.log)?;
+    on_threads(run(config))
+}
+
+async fn run(config: Config) -> anyhow::Result<()> {
+    let (life, process) = Life::begin(config.http.drain)?;
+    let starting = process.readiness.latch("starting");
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let ids: Arc<dyn IdGen> = Arc::new(TimeOrderedIds);
+    let trust = Trust::load(
+        &config.trust,
+        Role::ControlPlane,
+        &config.name(),
+        clock.clone(),
+    )?;
+    trust.check(config.fabric_listen)?;
+    let listener = web::bind(config.listen, "listen")?;
+    let grpc = web::bind(config.grpc_listen, "grpc_listen")?;
+    let fabric = web::bind(config.fabric_listen, "fabric_listen")?;
+    let admin = web::bind(config.admin_listen, "admin_listen")?;
+    ReadyFile::check(config.ready_file.as_deref())?;
+
+    let root = Arc::new(root_key(&config)?);
+    let database = StorageConfig::Postgres {
+        url: read_secret(&config.database_url_file)?,
+    };
+    let storage = Storage::open(&database, root.clone());
+    let storage = storage.await.context("open the database")?;
+    let hasher = KeyHasher::new(&root);
+    let control_plane = ControlPlane::build(
+        config.control_plane.clone(),
+        control_plane::Deps {
+            storage: storage.clone(),
+            hasher: Arc::new(KeyHasher::new(&root)),
+            catalog: catalog::Catalog::builtin(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+        },
+        &process,
+    )?;
+    let node = node(
+        Role::ControlPlane,
+        config.advertise.as_deref(),
+        fabric.addr(),
+        0,
+        &*clock,
+        &*ids,
+    )?;
+    let nodes = Arc::new(control_plane.join(ClusterDeps {
+        node: node.clone(),
+        bus: bus(&config, &process).await?,
+        hashing_key: hasher.into_key(),
+        sealing_key: TokenSealer::new(&root, "mcp session").into_key(),
+    }));
+    let workers = WorkerPool::new(PoolConfig::default(), &trust);
+    follow_workers(&workers, nodes.as_ref(), &process);
+    control_plane.attach_workers(Arc::new(workers) as Arc<dyn Workers>, Some(&node))?;
+    bootstrap(&control_plane, &config).await?;
+
+    let sources = Arc::new(control_plane.sources());
+    let line = ConfigServer::new(
+        sources.clone() as Arc<dyn ConfigSource>,
+        nodes as Arc<dyn Cluster>,
+        process.clone(),
+    );
+    let leases = LeaseServer::new(
+        sources.clone() as Arc<dyn Leases>,
+        sources as Arc<dyn UpstreamListener>,
+    );
+    process.tasks.essential(
+        "certificates",
+        trust.clone().keep_fresh(process.shutdown.clone()),
+    );
+
+    let hosts = HostPolicy::new(
+        listener.addr(),
+        &config.allowed_hosts,
+        &config.allowed_origins,
+    );
+    let observer = web::Observer::new(&process, ids);
+    let public = control_plane.router().fallback(web::not_found);
+    let for_nodes = line.router(&trust).merge(leases.router(&trust));
+    let ready = ReadyFile::prepare(config.ready_file.clone());
+    let addresses = [
+        ("address", listener.addr()),
+        ("grpc", grpc.addr()),
+        ("fabric", fabric.addr()),
+        ("admin", admin.addr()),
+    ];
+    let port = |listener, router, trust| Port {
+        listener,
+        router: observer.observe(router),
+        trust,
+    };
+    let ports = vec![
+        port(listener, hosts.guard(public), None),
+        port(grpc, control_plane.grpc_router().await?, None),
+        port(fabric, for_nodes, Some(trust)),
+    ];
+    let serving = serve(ports, admin, &config.http, &process);
+    drop(starting);
+    announce(&ready, &node, &addresses)?;
+    tracing::info!(node = node.id, address = node.address, "ready");
+    let ended = life.last(serving, async {}).await;
+    storage.close().await;
+    drop(ready);
+    ended
+}
+
+/// The root key; never made here, where another control-plane may have one already.
+fn root_key(config: &Config) -> anyhow::Result<RootKey> {
+    RootKey::read(&config.root_key_file)
+        .context("`turnbuckle root-key PATH` makes one; every control-plane needs the same")
+}
+
+async fn bus(config: &Config, process: &Process) -> anyhow::Result<Arc<dyn Bus>> {
+    match &config.nats {
+        Some(nats) => Ok(Arc::new(
+            NatsBus::start(nats, &process.tasks, &process.shutdown).await?,
+        )),
+        None => {
+            tracing::info!("without NATS, changes of other control-planes are found by looking");
+            Ok(Arc::new(LocalBus::default()))
+        }
+    }
+}
+
+/// Has the control-plane reach the workers that are there.
+fn follow_workers(pool: &WorkerPool, nodes: &dyn Cluster, process: &Process) {
+    let (pool, mut workers) = (pool.clone(), nodes.workers());
+    let shutdown = process.shutdown.clone();
+    process.tasks.essential("workers", async move {
+        loop {
+            pool.set(workers.borrow_and_update().to_vec());
+            tokio::select! {
+                () = shutdown.ending() => return Ok(()),
+                changed = workers.changed() => {
+                    if changed.is_err() {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    });
+}
+
+/// Makes the first platform key when there is none.
+async fn bootstrap(control_plane: &ControlPlane, config: &Config) -> anyhow::Result<()> {
+    let path = &config.admin_key_file;
+    let keep = |token: &crypto::ApiToken| write_private(path, &format!("{}\n", token.expose()));
+    if control_plane.bootstrap(keep).await?.is_some() {
+        tracing::info!("wrote the first admin key to {}", path.display());
+    }
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! `turnbuckle gateway`: the MCP edge of a cluster.
+
+mod config;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use crypto::{KeyHasher, TokenSealer};
+use fabric::{ConfigSource, Execute, Role};
+use fabric_grpc::config::{
+    ControlPlanes, Follower, GatewayConfig, GatewayConfigLimits, LastGood, Line, LineConfig,
+};
+use fabric_grpc::trust::Trust;
+use fabric_grpc::{Channel, PoolConfig, WorkerPool};
+use gateway::Gateway;
+use runtime::{Clock, IdGen, SystemClock, TimeOrderedIds};
+use web::HostPolicy;
+
+use super::files::ReadyFile;
+use super::life::{Life, Port, serve};
+use super::node::{ELSEWHERE, RoleArgs, announce, node};
+use super::{exit_code, on_threads};
+use config::Config;
+
+/// Runs a gateway until it is told to end.
+pub(crate) fn gateway(args: &RoleArgs) -> ExitCode {
+    exit_code(start(args))
+}
+
+fn start(args: &RoleArgs) -> anyhow::Result<()> {
+    let config: Config = runtime::config::load(args.config.as_deref(), args, &ELSEWHERE)?;
+    config.validate()?;
+    if args.print_config {
+        return super::print(&toml::to_string_pretty(&config)?);
+    }
+    runtime::telemetry::init(&config.log)?;
+    on_threads(run(config))
+}
+
+async fn run(config: Config) -> anyhow::Result<()> {
+    let (life, process) = Life::begin(config.http.drain)?;
+    let starting = process.readiness.latch("starting");
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let ids: Arc<dyn IdGen> = Arc::new(TimeOrderedIds);
+    let trust = Trust::load(&config.trust, Role::Gateway, &config.name(), clock.clone())?;
+    let listener = web::bind(config.listen, "listen")?;
+    let admin = web::bind(config.admin_listen, "admin_listen")?;
+    ReadyFile::check(config.ready_file.as_deref())?;
+    let last_good = LastGood::open(&config.state_dir)?;
+
+    let workers = Arc::new(WorkerPool::new(PoolConfig::default(), &trust));
+    let control_planes = config.control_planes.iter();
+    let control_planes =
+        control_planes.map(|address| Channel::new(address, Role::ControlPlane, &trust));
+    let control_planes = ControlPlanes::new(control_planes.collect::<anyhow::Result<_>>()?)?;
+    let limits = GatewayConfigLimits {
+        tenants: config.gateway.tenants_cached,
+        ..GatewayConfigLimits::default()
+    };
+    let (source, keys) = GatewayConfig::start(
+        control_planes.clone(),
+        last_good,
+        workers.clone(),
+        limits,
+        config.start_patience,
+        &process,
+    )
+    .await?;
+    let node = node(
+        Role::Gateway,
+        config.advertise.as_deref(),
+        listener.addr(),
+        0,
+        &*clock,
+        &*ids,
+    )?;
+    let line = Line {
+        node: node.clone(),
+        follower: source.clone() as Arc<dyn Follower>,
+        control_planes,
+        config: LineConfig::default(),
+    };
+    process
+        .tasks
+        .essential("control-plane line", line.keep(process.clone()));
+    process.tasks.essential(
+        "certificates",
+        trust.clone().keep_fresh(process.shutdown.clone()),
+    );
+
+    let deps = gateway::Deps {
+        source: source as Arc<dyn ConfigSource>,
+        workers: workers as Arc<dyn Execute>,
+        cache: config.cache(&process, &ids)?,
+        hasher: KeyHasher::with_key(keys.hashing),
+        sealer: TokenSealer::with_key(keys.sealing),
+        clock,
+        ids: ids.clone(),
+    };
+    let gateway = Gateway::build(config.gateway.clone(), deps, &process)?;
+    let hosts = HostPolicy::new(
+        listener.addr(),
+        &config.allowed_hosts,
+        &config.allowed_origins,
+    );
+    let observer = web::Observer::new(&process, ids).quiet_on(&Gateway::ROUTES);
+    let router = gateway.router().fallback(web::not_found);
+
+    let ready = ReadyFile::prepare(config.ready_file.clone());
+    let addresses = [("address", listener.addr()), ("admin", admin.addr())];
+    let port = Port {
+        listener,
+        router: observer.observe(hosts.guard(router)),
+        trust: None,
+    };
+    let serving = serve(vec![port], admin, &config.http, &process);
+    drop(starting);
+    announce(&ready, &node, &addresses)?;
+    tracing::info!(node = node.id, address = node.address, "ready");
+    let ended = life.last(serving, async {}).await;
+    drop(ready);
+    ended
+}

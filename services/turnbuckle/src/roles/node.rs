@@ -1,0 +1,83 @@
+//! What the roles of a cluster have in common.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use fabric::{NodeInfo, Role};
+use runtime::{Clock, IdGen};
+use serde_json::json;
+
+use super::files::ReadyFile;
+
+/// Flags of every role; absent ones leave the configuration as it is.
+#[derive(Debug, clap::Args, serde::Serialize)]
+pub(crate) struct RoleArgs {
+    /// Read this TOML file.
+    #[arg(long, env = "TURNBUCKLE_CONFIG", value_name = "PATH")]
+    #[serde(skip)]
+    pub(super) config: Option<PathBuf>,
+    /// Write the bound addresses and the process id here, as JSON, once it is ready.
+    #[arg(long, value_name = "PATH")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ready_file: Option<PathBuf>,
+    /// Print the effective configuration and end.
+    #[arg(long)]
+    #[serde(skip)]
+    pub(super) print_config: bool,
+}
+
+/// Variables with our prefix that are no configuration: the command line reads them.
+pub(super) const ELSEWHERE: [&str; 4] = ["url", "api_key", "config", "data_dir"];
+
+/// This run of this process, reached at `advertise` or else where it listens.
+pub(super) fn node(
+    role: Role,
+    advertise: Option<&str>,
+    listen: SocketAddr,
+    capacity: usize,
+    clock: &dyn Clock,
+    ids: &dyn IdGen,
+) -> anyhow::Result<NodeInfo> {
+    let address = match advertise {
+        Some(address) => address.to_owned(),
+        None if listen.ip().is_unspecified() => anyhow::bail!(
+            "advertise must say where other roles reach this one: {listen} is any address"
+        ),
+        None => listen.to_string(),
+    };
+    Ok(NodeInfo {
+        id: ids.next().to_string(),
+        role,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        address,
+        capacity: u32::try_from(capacity).unwrap_or(u32::MAX),
+        started_at: clock.now(),
+    })
+}
+
+/// Tells programs that the role is ready.
+pub(super) fn announce(
+    file: &ReadyFile,
+    node: &NodeInfo,
+    addresses: &[(&str, SocketAddr)],
+) -> anyhow::Result<()> {
+    let mut document = json!({
+        "pid": std::process::id(),
+        "role": node.role.as_str(),
+        "node": node.id,
+    });
+    for (name, address) in addresses {
+        document[*name] = json!(address.to_string());
+    }
+    file.write(&format!("{document:#}\n"))
+}
+
+/// A secret from a file, without the line's end.
+pub(super) fn read_secret(path: &Path) -> anyhow::Result<secrecy::SecretString> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the secret in {}", path.display()))?;
+    let text = text.trim_end_matches(['\r', '\n']);
+    anyhow::ensure!(!text.is_empty(), "{} is empty", path.display());
+    Ok(text.to_owned().into())
+}

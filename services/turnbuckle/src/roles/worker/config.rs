@@ -1,0 +1,75 @@
+//! The configuration of `turnbuckle worker`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use egress::EgressConfig;
+use fabric_grpc::trust::TrustConfig;
+use runtime::telemetry::LogConfig;
+use serde::{Deserialize, Serialize};
+use web::ServeLimits;
+
+/// Order: defaults < file < environment < flags.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Config {
+    /// Where gateways and control-planes reach it.
+    pub(super) listen: SocketAddr,
+    /// Health and metrics; meant for the operator's network alone.
+    pub(super) admin_listen: SocketAddr,
+    /// `host:port` that others reach `listen` by. Absent: as it is bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) advertise: Option<String>,
+    /// `host:port` of the control-planes' `fabric_listen`.
+    pub(super) control_planes: Vec<String>,
+    /// What hosted servers keep.
+    pub(super) state_dir: PathBuf,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ready_file: Option<PathBuf>,
+    pub(super) log: LogConfig,
+    pub(super) http: ServeLimits,
+    pub(super) trust: TrustConfig,
+    pub(super) worker: connector_worker::Config,
+    pub(super) egress: EgressConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Self {
+            listen: loopback(9300),
+            admin_listen: loopback(9301),
+            advertise: None,
+            control_planes: Vec::new(),
+            state_dir: PathBuf::from("./worker"),
+            ready_file: None,
+            log: LogConfig::default(),
+            http: ServeLimits::default(),
+            trust: TrustConfig::default(),
+            worker: connector_worker::Config::default(),
+            egress: EgressConfig::default(),
+        }
+    }
+}
+
+impl Config {
+    /// What depends on other settings, so that what is printed is what holds.
+    pub(super) fn settle(&mut self) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            !self.control_planes.is_empty(),
+            "control_planes must name at least one host:port"
+        );
+        if self.worker.hosted.state_dir == connector_worker::Config::default().hosted.state_dir {
+            // Hosted servers run elsewhere, so what they are given must not depend on where we run.
+            self.worker.hosted.state_dir = std::path::absolute(self.state_dir.join("hosted"))?;
+        }
+        Ok(())
+    }
+
+    /// What certificates and tokens call this process.
+    pub(super) fn name(&self) -> String {
+        self.advertise
+            .clone()
+            .unwrap_or_else(|| self.listen.to_string())
+    }
+}

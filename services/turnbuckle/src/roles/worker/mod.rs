@@ -1,0 +1,143 @@
+//! `turnbuckle worker`: runs calls for gateways, and hosted servers.
+
+mod config;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use connector_worker::Worker;
+use fabric::{
+    BoxFuture, Changes, Execute, Leases, NodeReport, Role, UpstreamListener, WorkerAddress, Workers,
+};
+use fabric_grpc::config::{ControlPlanes, Follower, Line, LineConfig};
+use fabric_grpc::{Channel, LeaseClient, Load, WorkerServer, trust::Trust};
+use runtime::{Clock, IdGen, Shutdown, SystemClock, TimeOrderedIds};
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use super::files::ReadyFile;
+use super::life::{Life, Port, serve};
+use super::node::{ELSEWHERE, RoleArgs, announce, node};
+use super::{exit_code, on_threads};
+use config::Config;
+
+/// Runs a worker until it is told to end.
+pub(crate) fn worker(args: &RoleArgs) -> ExitCode {
+    exit_code(start(args))
+}
+
+fn start(args: &RoleArgs) -> anyhow::Result<()> {
+    let mut config: Config = runtime::config::load(args.config.as_deref(), args, &ELSEWHERE)?;
+    config.settle()?;
+    if args.print_config {
+        return super::print(&toml::to_string_pretty(&config)?);
+    }
+    runtime::telemetry::init(&config.log)?;
+    on_threads(run(config))
+}
+
+async fn run(config: Config) -> anyhow::Result<()> {
+    let (life, process) = Life::begin(config.http.drain)?;
+    let starting = process.readiness.latch("starting");
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let ids: Arc<dyn IdGen> = Arc::new(TimeOrderedIds);
+    let trust = Trust::load(&config.trust, Role::Worker, &config.name(), clock.clone())?;
+    trust.check(config.listen)?;
+    let listener = web::bind(config.listen, "listen")?;
+    let admin = web::bind(config.admin_listen, "admin_listen")?;
+    ReadyFile::check(config.ready_file.as_deref())?;
+    std::fs::create_dir_all(&config.state_dir)?;
+
+    let leases = LeaseClient::new(&config.control_planes, &trust, &process)?;
+    let deps = connector_worker::Deps {
+        leases: Arc::new(leases.clone()) as Arc<dyn Leases>,
+        catalog: catalog::Catalog::builtin(),
+        egress: egress::Client::new(&config.egress)?,
+        clock: clock.clone(),
+        ids: ids.clone(),
+        listener: Some(Arc::new(leases) as Arc<dyn UpstreamListener>),
+        environment: std::env::vars_os().collect(),
+    };
+    let capacity = config.worker.max_calls;
+    let worker = Arc::new(Worker::build(config.worker.clone(), deps, &process)?);
+    let node = node(
+        Role::Worker,
+        config.advertise.as_deref(),
+        listener.addr(),
+        capacity,
+        &*clock,
+        &*ids,
+    )?;
+    let server = WorkerServer::new(
+        worker.clone() as Arc<dyn Execute>,
+        worker.clone() as Arc<dyn Workers>,
+        node.capacity,
+        &process,
+    );
+    let control_planes = config.control_planes.iter();
+    let control_planes =
+        control_planes.map(|address| Channel::new(address, Role::ControlPlane, &trust));
+    let line = Line {
+        node: node.clone(),
+        follower: Arc::new(Following {
+            known: AtomicI64::new(0),
+            load: server.load(),
+            shutdown: process.shutdown.clone(),
+        }),
+        control_planes: ControlPlanes::new(control_planes.collect::<anyhow::Result<_>>()?)?,
+        config: LineConfig::default(),
+    };
+    process
+        .tasks
+        .essential("control-plane line", line.keep(process.clone()));
+    process.tasks.essential(
+        "certificates",
+        trust.clone().keep_fresh(process.shutdown.clone()),
+    );
+
+    let ready = ReadyFile::prepare(config.ready_file.clone());
+    let addresses = [("address", listener.addr()), ("admin", admin.addr())];
+    let port = Port {
+        router: web::Observer::new(&process, ids).observe(server.router(&trust)),
+        listener,
+        trust: Some(trust),
+    };
+    let serving = serve(vec![port], admin, &config.http, &process);
+    drop(starting);
+    announce(&ready, &node, &addresses)?;
+    tracing::info!(node = node.id, address = node.address, "ready");
+    let ended = life.last(serving, worker.close()).await;
+    drop(ready);
+    ended
+}
+
+/// A worker holds no configuration of its own: what changed it learns with the next call.
+struct Following {
+    known: AtomicI64,
+    load: Load,
+    shutdown: Shutdown,
+}
+
+impl Follower for Following {
+    fn known(&self) -> i64 {
+        self.known.load(Ordering::Acquire)
+    }
+
+    fn apply(&self, changes: Changes) -> BoxFuture<'_, ()> {
+        self.known.fetch_max(changes.revision, Ordering::AcqRel);
+        Box::pin(async {})
+    }
+
+    fn retry(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+
+    fn workers(&self, _workers: Vec<WorkerAddress>) {}
+
+    fn report(&self) -> NodeReport {
+        NodeReport {
+            enforced: self.known(),
+            load: self.load.current(),
+            draining: self.shutdown.is_draining(),
+        }
+    }
+}
