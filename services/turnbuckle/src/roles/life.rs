@@ -8,7 +8,7 @@ use runtime::{Process, Shutdown, ShutdownTrigger};
 use tokio::task::JoinHandle;
 use web::{Listener, ServeLimits};
 
-use super::signals::Signals;
+use super::signals::{Notice, Signals};
 
 /// What is left of the drain for answers on their way, and for what else must end.
 const AFTER_DRAIN: Duration = Duration::from_secs(5);
@@ -24,21 +24,30 @@ pub(super) struct Life {
 
 impl Life {
     /// From here on signals drain the process, and end it when what runs does not end within
-    /// `drain` and a little.
-    pub(super) fn begin(drain: Duration) -> anyhow::Result<(Self, Process)> {
+    /// `drain` and a little. What leaves drains first, and `notice` earlier than the rest.
+    pub(super) fn begin(
+        drain: Duration,
+        notice: Duration,
+    ) -> anyhow::Result<(Self, Process, Shutdown)> {
         let (trigger, process) = Process::new();
+        let (leaving, leaves) = Shutdown::new();
         let signals = Signals::listen()?;
+        let notice = Notice {
+            leaving,
+            lasts: notice,
+        };
         let conducted = signals.conduct(
             trigger.clone(),
             process.shutdown.clone(),
             drain + AFTER_DRAIN,
+            Some(notice),
         );
         let life = Self {
             trigger,
             ended: process.tasks.joinable(conducted),
             process: process.clone(),
         };
-        Ok((life, process))
+        Ok((life, process, leaves))
     }
 
     /// Waits for `serving` to end, does `closing` after it, and waits for what is left.
@@ -64,6 +73,18 @@ impl Life {
         );
         ended
     }
+}
+
+/// Says that the process is not ready from the moment that it leaves.
+pub(super) async fn say_not_ready(leaves: Shutdown, process: Process) -> anyhow::Result<()> {
+    tokio::select! {
+        () = leaves.draining() => {
+            let _leaving = process.readiness.latch("leaving");
+            process.shutdown.ending().await;
+        }
+        () = process.shutdown.ending() => {}
+    }
+    Ok(())
 }
 
 /// A port that is served while the process runs.

@@ -28,7 +28,7 @@ pub(crate) struct RoleArgs {
 }
 
 /// Variables with our prefix that are no configuration: the command line reads them.
-pub(super) const ELSEWHERE: [&str; 4] = ["url", "api_key", "config", "data_dir"];
+pub(super) const ELSEWHERE: [&str; 5] = ["url", "mcp_url", "api_key", "config", "data_dir"];
 
 /// This run of this process, reached at `advertise` or else where it listens.
 pub(super) fn node(

@@ -11,6 +11,12 @@ pub(in crate::roles) struct Signals {
     hangup: Signal,
 }
 
+/// What others are told before the drain: that they should go elsewhere.
+pub(in crate::roles) struct Notice {
+    pub(in crate::roles) leaving: ShutdownTrigger,
+    pub(in crate::roles) lasts: Duration,
+}
+
 impl Signals {
     /// From here on signals no longer end the process by themselves.
     pub(in crate::roles) fn listen() -> anyhow::Result<Self> {
@@ -29,7 +35,8 @@ impl Signals {
         }
     }
 
-    /// Waits for the first signal, or for a task whose failure drains the process; gives what
+    /// Waits for the first signal, or for a task whose failure drains the process; gives `notice`
+    /// where there is one, then drains; gives what
     /// runs `patience` to end, and ends it then or at the next signal.
     ///
     /// # Errors
@@ -39,10 +46,19 @@ impl Signals {
         trigger: ShutdownTrigger,
         shutdown: Shutdown,
         patience: Duration,
+        notice: Option<Notice>,
     ) -> anyhow::Result<()> {
         tokio::select! {
             () = self.next() => tracing::info!("draining: another signal ends at once"),
             () = shutdown.draining() => {}
+        }
+        if let Some(notice) = notice {
+            notice.leaving.drain();
+            tokio::select! {
+                () = self.next() => {}
+                () = shutdown.draining() => {}
+                () = tokio::time::sleep(notice.lasts) => {}
+            }
         }
         trigger.drain();
         let cut_off = tokio::select! {

@@ -14,7 +14,7 @@ mod peers;
 mod server;
 
 pub use disk::LastGood;
-pub use gateway::{GatewayConfig, GatewayConfigLimits};
+pub use gateway::{GatewayConfig, GatewayConfigLimits, Keys};
 pub use line::{Follower, Line, LineConfig};
 pub use peers::ControlPlanes;
 pub use server::ConfigServer;

@@ -5,6 +5,7 @@
 mod calls;
 mod choosing;
 mod failing;
+mod following;
 mod leases;
 mod rig;
 mod trusting;

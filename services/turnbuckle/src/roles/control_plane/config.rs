@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bus::NatsConfig;
 use fabric_grpc::trust::TrustConfig;
@@ -39,6 +40,9 @@ pub(super) struct Config {
     pub(super) allowed_hosts: Vec<String>,
     /// Origins of web pages that may call, e.g. `https://app.example.com`.
     pub(super) allowed_origins: Vec<String>,
+    /// How long, when it is told to end, it goes on serving after it has said that it is not ready.
+    #[serde(with = "runtime::seconds")]
+    pub(super) leave_notice: Duration,
     pub(super) log: LogConfig,
     pub(super) http: ServeLimits,
     pub(super) trust: TrustConfig,
@@ -61,6 +65,7 @@ impl Default for Config {
             ready_file: None,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
+            leave_notice: Duration::from_secs(1),
             log: LogConfig::default(),
             http: ServeLimits::default(),
             trust: TrustConfig::default(),

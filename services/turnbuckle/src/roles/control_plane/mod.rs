@@ -18,7 +18,7 @@ use storage::{Storage, StorageConfig};
 use web::HostPolicy;
 
 use super::files::{ReadyFile, write_private};
-use super::life::{Life, Port, serve};
+use super::life::{Life, Port, say_not_ready, serve};
 use super::node::{ELSEWHERE, RoleArgs, announce, node, read_secret};
 use super::{exit_code, on_threads};
 use config::Config;
@@ -39,7 +39,7 @@ fn start(args: &RoleArgs) -> anyhow::Result<()> {
 }
 
 async fn run(config: Config) -> anyhow::Result<()> {
-    let (life, process) = Life::begin(config.http.drain)?;
+    let (life, process, leaves) = Life::begin(config.http.drain, config.leave_notice)?;
     let starting = process.readiness.latch("starting");
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn IdGen> = Arc::new(TimeOrderedIds);
@@ -135,6 +135,9 @@ async fn run(config: Config) -> anyhow::Result<()> {
     ];
     let serving = serve(ports, admin, &config.http, &process);
     drop(starting);
+    process
+        .tasks
+        .disposable("leave", say_not_ready(leaves, process.clone()));
     announce(&ready, &node, &addresses)?;
     tracing::info!(node = node.id, address = node.address, "ready");
     let ended = life.last(serving, async {}).await;

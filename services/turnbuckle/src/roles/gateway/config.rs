@@ -37,6 +37,10 @@ pub(super) struct Config {
     pub(super) allowed_hosts: Vec<String>,
     /// Origins of web pages that may call, e.g. `https://app.example.com`.
     pub(super) allowed_origins: Vec<String>,
+    /// How long, when it is told to end, it goes on serving after it has said that it is not ready,
+    /// so that load balancers send clients elsewhere.
+    #[serde(with = "runtime::seconds")]
+    pub(super) leave_notice: Duration,
     pub(super) log: LogConfig,
     pub(super) http: ServeLimits,
     pub(super) trust: TrustConfig,
@@ -59,6 +63,7 @@ impl Default for Config {
             ready_file: None,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
+            leave_notice: Duration::from_secs(2),
             log: LogConfig::default(),
             http: ServeLimits::default(),
             trust: TrustConfig::default(),

@@ -17,7 +17,7 @@ use runtime::{Clock, IdGen, SystemClock, TimeOrderedIds};
 use web::HostPolicy;
 
 use super::files::ReadyFile;
-use super::life::{Life, Port, serve};
+use super::life::{Life, Port, say_not_ready, serve};
 use super::node::{ELSEWHERE, RoleArgs, announce, node};
 use super::{exit_code, on_threads};
 use config::Config;
@@ -38,7 +38,7 @@ fn start(args: &RoleArgs) -> anyhow::Result<()> {
 }
 
 async fn run(config: Config) -> anyhow::Result<()> {
-    let (life, process) = Life::begin(config.http.drain)?;
+    let (life, process, leaves) = Life::begin(config.http.drain, config.leave_notice)?;
     let starting = process.readiness.latch("starting");
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn IdGen> = Arc::new(TimeOrderedIds);
@@ -115,6 +115,9 @@ async fn run(config: Config) -> anyhow::Result<()> {
     };
     let serving = serve(vec![port], admin, &config.http, &process);
     drop(starting);
+    process
+        .tasks
+        .disposable("leave", say_not_ready(leaves, process.clone()));
     announce(&ready, &node, &addresses)?;
     tracing::info!(node = node.id, address = node.address, "ready");
     let ended = life.last(serving, async {}).await;

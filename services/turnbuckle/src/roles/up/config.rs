@@ -63,7 +63,7 @@ impl Default for Config {
 }
 
 /// Variables with our prefix that are no configuration: the command line reads them.
-const ELSEWHERE: [&str; 3] = ["url", "api_key", "config"];
+const ELSEWHERE: [&str; 4] = ["url", "mcp_url", "api_key", "config"];
 
 /// Reads the configuration that `args` and the environment lead to.
 pub(super) fn load(args: &UpArgs, data_dir: Option<PathBuf>) -> anyhow::Result<Config> {

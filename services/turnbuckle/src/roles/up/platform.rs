@@ -56,7 +56,7 @@ pub(super) async fn run(config: Config, new_admin_key: bool) -> anyhow::Result<(
     let ready_files = [config.ready_file.clone(), Some(data.addresses())].map(ReadyFile::prepare);
 
     let patience = config.http.drain + AFTER_DRAIN;
-    let ended = signals.conduct(trigger.clone(), process.shutdown.clone(), patience);
+    let ended = signals.conduct(trigger.clone(), process.shutdown.clone(), patience, None);
     let ended = process.tasks.joinable(ended);
     let addresses = ports.addresses();
     let worker = services.worker.clone();

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use egress::EgressConfig;
 use fabric_grpc::trust::TrustConfig;
@@ -26,6 +27,10 @@ pub(super) struct Config {
     pub(super) state_dir: PathBuf,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) ready_file: Option<PathBuf>,
+    /// How long, when it is told to end, it goes on serving after it has told others to call
+    /// elsewhere.
+    #[serde(with = "runtime::seconds")]
+    pub(super) leave_notice: Duration,
     pub(super) log: LogConfig,
     pub(super) http: ServeLimits,
     pub(super) trust: TrustConfig,
@@ -43,6 +48,7 @@ impl Default for Config {
             control_planes: Vec::new(),
             state_dir: PathBuf::from("./worker"),
             ready_file: None,
+            leave_notice: Duration::from_secs(2),
             log: LogConfig::default(),
             http: ServeLimits::default(),
             trust: TrustConfig::default(),

@@ -36,7 +36,7 @@ fn start(args: &RoleArgs) -> anyhow::Result<()> {
 }
 
 async fn run(config: Config) -> anyhow::Result<()> {
-    let (life, process) = Life::begin(config.http.drain)?;
+    let (life, process, leaves) = Life::begin(config.http.drain, config.leave_notice)?;
     let starting = process.readiness.latch("starting");
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn IdGen> = Arc::new(TimeOrderedIds);
@@ -81,7 +81,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
         follower: Arc::new(Following {
             known: AtomicI64::new(0),
             load: server.load(),
-            shutdown: process.shutdown.clone(),
+            leaves: leaves.clone(),
         }),
         control_planes: ControlPlanes::new(control_planes.collect::<anyhow::Result<_>>()?)?,
         config: LineConfig::default(),
@@ -93,6 +93,17 @@ async fn run(config: Config) -> anyhow::Result<()> {
         "certificates",
         trust.clone().keep_fresh(process.shutdown.clone()),
     );
+
+    process.tasks.disposable("leave", {
+        let (server, shutdown) = (server.clone(), process.shutdown.clone());
+        async move {
+            tokio::select! {
+                () = leaves.draining() => server.drain(),
+                () = shutdown.ending() => {}
+            }
+            Ok(())
+        }
+    });
 
     let ready = ReadyFile::prepare(config.ready_file.clone());
     let addresses = [("address", listener.addr()), ("admin", admin.addr())];
@@ -114,7 +125,8 @@ async fn run(config: Config) -> anyhow::Result<()> {
 struct Following {
     known: AtomicI64,
     load: Load,
-    shutdown: Shutdown,
+    /// Whether gateways should go elsewhere.
+    leaves: Shutdown,
 }
 
 impl Follower for Following {
@@ -137,7 +149,7 @@ impl Follower for Following {
         NodeReport {
             enforced: self.known(),
             load: self.load.current(),
-            draining: self.shutdown.is_draining(),
+            draining: self.leaves.is_draining(),
         }
     }
 }
