@@ -2,13 +2,22 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use fabric::{NodeInfo, Role};
-use runtime::{Clock, IdGen};
+use fabric_grpc::Channel;
+use fabric_grpc::config::{ControlPlanes, Follower, Line, LineConfig};
+use fabric_grpc::trust::Trust;
+use runtime::telemetry::LogConfig;
+use runtime::{Clock, IdGen, Process};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::files::ReadyFile;
+use super::{exit_code, on_threads, print};
 
 /// Flags of every role; absent ones leave the configuration as it is.
 #[derive(Debug, clap::Args, serde::Serialize)]
@@ -28,7 +37,65 @@ pub(crate) struct RoleArgs {
 }
 
 /// Variables with our prefix that are no configuration: the command line reads them.
-pub(super) const ELSEWHERE: [&str; 5] = ["url", "mcp_url", "api_key", "config", "data_dir"];
+const ELSEWHERE: [&str; 5] = ["url", "mcp_url", "api_key", "config", "data_dir"];
+
+/// What every role's configuration has.
+pub(super) trait RoleConfig: Default + Serialize + DeserializeOwned {
+    /// Checks what no single key can say, and settles what depends on others, so that what is
+    /// printed is what holds.
+    fn settle(&mut self) -> anyhow::Result<()>;
+
+    fn log(&self) -> &LogConfig;
+}
+
+/// Reads the configuration that `args` and the environment lead to, and runs the role to its end.
+pub(super) fn play<C, F>(args: &RoleArgs, run: impl FnOnce(C) -> F) -> ExitCode
+where
+    C: RoleConfig,
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let play = || {
+        let mut config: C = runtime::config::load(args.config.as_deref(), args, &ELSEWHERE)?;
+        config.settle()?;
+        if args.print_config {
+            return print(&toml::to_string_pretty(&config)?);
+        }
+        runtime::telemetry::init(config.log())?;
+        on_threads(run(config))
+    };
+    exit_code(play())
+}
+
+/// Ways to all control-planes.
+pub(super) fn control_planes(addresses: &[String], trust: &Trust) -> anyhow::Result<ControlPlanes> {
+    let channel = |address: &String| Channel::new(address, Role::ControlPlane, trust);
+    let channels: anyhow::Result<Vec<Channel>> = addresses.iter().map(channel).collect();
+    ControlPlanes::new(channels?)
+}
+
+/// Keeps a node's line and its certificates fresh.
+pub(super) fn follow(
+    node: NodeInfo,
+    follower: Arc<dyn Follower>,
+    control_planes: ControlPlanes,
+    trust: &Trust,
+    process: &Process,
+) {
+    let line = Line {
+        node,
+        follower,
+        control_planes,
+        config: LineConfig::default(),
+    };
+    let tasks = &process.tasks;
+    tasks.essential("control-plane line", line.keep(process.clone()));
+    keep_certificates(trust, process);
+}
+
+pub(super) fn keep_certificates(trust: &Trust, process: &Process) {
+    let fresh = trust.clone().keep_fresh(process.shutdown.clone());
+    process.tasks.essential("certificates", fresh);
+}
 
 /// This run of this process, reached at `advertise` or else where it listens.
 pub(super) fn node(

@@ -35,9 +35,9 @@ impl Signals {
         }
     }
 
-    /// Waits for the first signal, or for a task whose failure drains the process; gives `notice`
-    /// where there is one, then drains; gives what
-    /// runs `patience` to end, and ends it then or at the next signal.
+    /// Waits for the first signal, or for a task whose failure drains the process; gives `notice`,
+    /// where there is one, before the drain; gives what runs `patience` to end, and ends it then or
+    /// at the next signal.
     ///
     /// # Errors
     /// What ran was cut off.

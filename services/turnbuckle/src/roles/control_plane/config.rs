@@ -10,6 +10,8 @@ use runtime::telemetry::LogConfig;
 use serde::{Deserialize, Serialize};
 use web::ServeLimits;
 
+use crate::roles::node::RoleConfig;
+
 /// Order: defaults < file < environment < flags.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -75,7 +77,15 @@ impl Default for Config {
 }
 
 impl Config {
-    pub(super) fn validate(&self) -> anyhow::Result<()> {
+    /// What certificates and tokens call this process.
+    pub(super) fn name(&self) -> String {
+        let listen = || self.fabric_listen.to_string();
+        self.advertise.clone().unwrap_or_else(listen)
+    }
+}
+
+impl RoleConfig for Config {
+    fn settle(&mut self) -> anyhow::Result<()> {
         for (name, path) in [
             ("database_url_file", &self.database_url_file),
             ("root_key_file", &self.root_key_file),
@@ -85,9 +95,7 @@ impl Config {
         Ok(())
     }
 
-    /// What certificates and tokens call this process.
-    pub(super) fn name(&self) -> String {
-        let listen = || self.fabric_listen.to_string();
-        self.advertise.clone().unwrap_or_else(listen)
+    fn log(&self) -> &LogConfig {
+        &self.log
     }
 }

@@ -19,23 +19,12 @@ use web::HostPolicy;
 
 use super::files::{ReadyFile, write_private};
 use super::life::{Life, Port, say_not_ready, serve};
-use super::node::{ELSEWHERE, RoleArgs, announce, node, read_secret};
-use super::{exit_code, on_threads};
+use super::node::{RoleArgs, announce, keep_certificates, node, play, read_secret};
 use config::Config;
 
 /// Runs a control-plane until it is told to end.
 pub(crate) fn control_plane(args: &RoleArgs) -> ExitCode {
-    exit_code(start(args))
-}
-
-fn start(args: &RoleArgs) -> anyhow::Result<()> {
-    let config: Config = runtime::config::load(args.config.as_deref(), args, &ELSEWHERE)?;
-    config.validate()?;
-    if args.print_config {
-        return super::print(&toml::to_string_pretty(&config)?);
-    }
-    runtime::telemetry::init(&config.log)?;
-    on_threads(run(config))
+    play(args, run)
 }
 
 async fn run(config: Config) -> anyhow::Result<()> {
@@ -103,10 +92,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
         sources.clone() as Arc<dyn Leases>,
         sources as Arc<dyn UpstreamListener>,
     );
-    process.tasks.essential(
-        "certificates",
-        trust.clone().keep_fresh(process.shutdown.clone()),
-    );
+    keep_certificates(&trust, &process);
 
     let hosts = HostPolicy::new(
         listener.addr(),

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use cache::{Cache, RedisConfig};
 use fabric_grpc::trust::TrustConfig;
-use runtime::telemetry::LogConfig;
+use runtime::telemetry::{LogConfig, TelemetryConfig};
 use runtime::{IdGen, Process};
 use serde::{Deserialize, Serialize};
 use web::ServeLimits;
+
+use crate::roles::node::RoleConfig;
 
 /// Order: defaults < file < environment < flags.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -42,6 +44,7 @@ pub(super) struct Config {
     #[serde(with = "runtime::seconds")]
     pub(super) leave_notice: Duration,
     pub(super) log: LogConfig,
+    pub(super) telemetry: TelemetryConfig,
     pub(super) http: ServeLimits,
     pub(super) trust: TrustConfig,
     /// What the gateways share. Absent: there is one, and a restart ends its sessions.
@@ -65,6 +68,7 @@ impl Default for Config {
             allowed_origins: Vec::new(),
             leave_notice: Duration::from_secs(2),
             log: LogConfig::default(),
+            telemetry: TelemetryConfig::default(),
             http: ServeLimits::default(),
             trust: TrustConfig::default(),
             redis: None,
@@ -74,14 +78,6 @@ impl Default for Config {
 }
 
 impl Config {
-    pub(super) fn validate(&self) -> anyhow::Result<()> {
-        anyhow::ensure!(
-            !self.control_planes.is_empty(),
-            "control_planes must name at least one host:port"
-        );
-        Ok(())
-    }
-
     /// What certificates and tokens call this process.
     pub(super) fn name(&self) -> String {
         self.advertise
@@ -98,5 +94,19 @@ impl Config {
                 Ok(Cache::local(&limits))
             }
         }
+    }
+}
+
+impl RoleConfig for Config {
+    fn settle(&mut self) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            !self.control_planes.is_empty(),
+            "control_planes must name at least one host:port"
+        );
+        Ok(())
+    }
+
+    fn log(&self) -> &LogConfig {
+        &self.log
     }
 }

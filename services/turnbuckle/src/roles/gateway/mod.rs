@@ -7,34 +7,21 @@ use std::sync::Arc;
 
 use crypto::{KeyHasher, TokenSealer};
 use fabric::{ConfigSource, Execute, Role};
-use fabric_grpc::config::{
-    ControlPlanes, Follower, GatewayConfig, GatewayConfigLimits, LastGood, Line, LineConfig,
-};
+use fabric_grpc::config::{Follower, GatewayConfig, GatewayConfigLimits, LastGood};
 use fabric_grpc::trust::Trust;
-use fabric_grpc::{Channel, PoolConfig, WorkerPool};
+use fabric_grpc::{PoolConfig, WorkerPool};
 use gateway::Gateway;
 use runtime::{Clock, IdGen, SystemClock, TimeOrderedIds};
 use web::HostPolicy;
 
 use super::files::ReadyFile;
 use super::life::{Life, Port, say_not_ready, serve};
-use super::node::{ELSEWHERE, RoleArgs, announce, node};
-use super::{exit_code, on_threads};
+use super::node::{RoleArgs, announce, control_planes, follow, node, play};
 use config::Config;
 
 /// Runs a gateway until it is told to end.
 pub(crate) fn gateway(args: &RoleArgs) -> ExitCode {
-    exit_code(start(args))
-}
-
-fn start(args: &RoleArgs) -> anyhow::Result<()> {
-    let config: Config = runtime::config::load(args.config.as_deref(), args, &ELSEWHERE)?;
-    config.validate()?;
-    if args.print_config {
-        return super::print(&toml::to_string_pretty(&config)?);
-    }
-    runtime::telemetry::init(&config.log)?;
-    on_threads(run(config))
+    play(args, run)
 }
 
 async fn run(config: Config) -> anyhow::Result<()> {
@@ -49,10 +36,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let last_good = LastGood::open(&config.state_dir)?;
 
     let workers = Arc::new(WorkerPool::new(PoolConfig::default(), &trust));
-    let control_planes = config.control_planes.iter();
-    let control_planes =
-        control_planes.map(|address| Channel::new(address, Role::ControlPlane, &trust));
-    let control_planes = ControlPlanes::new(control_planes.collect::<anyhow::Result<_>>()?)?;
+    let control_planes = control_planes(&config.control_planes, &trust)?;
     let limits = GatewayConfigLimits {
         tenants: config.gateway.tenants_cached,
         ..GatewayConfigLimits::default()
@@ -74,19 +58,8 @@ async fn run(config: Config) -> anyhow::Result<()> {
         &*clock,
         &*ids,
     )?;
-    let line = Line {
-        node: node.clone(),
-        follower: source.clone() as Arc<dyn Follower>,
-        control_planes,
-        config: LineConfig::default(),
-    };
-    process
-        .tasks
-        .essential("control-plane line", line.keep(process.clone()));
-    process.tasks.essential(
-        "certificates",
-        trust.clone().keep_fresh(process.shutdown.clone()),
-    );
+    let follower = source.clone() as Arc<dyn Follower>;
+    follow(node.clone(), follower, control_planes, &trust, &process);
 
     let deps = gateway::Deps {
         source: source as Arc<dyn ConfigSource>,

@@ -10,7 +10,7 @@ use control_plane::{ControlPlane, Sources};
 use crypto::{KeyHasher, RootKey, TokenSealer};
 use fabric::{ConfigSource, Execute, Leases, UpstreamListener, Workers};
 use gateway::Gateway;
-use runtime::{Clock, IdGen, Process, Shutdown, SystemClock, TimeOrderedIds};
+use runtime::{Clock, IdGen, Process, SystemClock, TimeOrderedIds};
 use storage::{Storage, StorageConfig};
 use web::{HostPolicy, Listener, Observer};
 
@@ -19,16 +19,12 @@ use super::data::DataDir;
 use super::greeting::Addresses;
 use super::start_page;
 use crate::roles::files::{ReadyFile, write_private};
-use crate::roles::signals::Signals;
-
-/// What is left of the drain for answers on their way and for hosted servers to end.
-const AFTER_DRAIN: Duration = Duration::from_secs(5);
+use crate::roles::life::{self, Life, Port};
 
 /// Runs the platform until a signal ends it.
 pub(super) async fn run(config: Config, new_admin_key: bool) -> anyhow::Result<()> {
-    let (trigger, process) = Process::new();
+    let (life, process, _) = Life::begin(config.http.drain, Duration::ZERO)?;
     let starting = process.readiness.latch("starting");
-    let signals = Signals::listen()?;
     let ports = Ports::bind(&config)?;
 
     ReadyFile::check(config.ready_file.as_deref())?;
@@ -55,9 +51,6 @@ pub(super) async fn run(config: Config, new_admin_key: bool) -> anyhow::Result<(
     // Not before the database is ours: what lies there may be of a platform that runs.
     let ready_files = [config.ready_file.clone(), Some(data.addresses())].map(ReadyFile::prepare);
 
-    let patience = config.http.drain + AFTER_DRAIN;
-    let ended = signals.conduct(trigger.clone(), process.shutdown.clone(), patience, None);
-    let ended = process.tasks.joinable(ended);
     let addresses = ports.addresses();
     let worker = services.worker.clone();
     let observer = Observer::new(&process, ids).quiet_on(&Gateway::ROUTES);
@@ -68,27 +61,11 @@ pub(super) async fn run(config: Config, new_admin_key: bool) -> anyhow::Result<(
     addresses.greet(&data)?;
     tracing::info!(listen = %addresses.public, "ready");
 
-    serving.await;
-    worker.close().await;
-    trigger.end();
-    let ended = ended.await?;
-    if tokio::time::timeout(FINISH_WITHIN, process.tasks.finished())
-        .await
-        .is_err()
-    {
-        tracing::warn!("some work did not end in time and is broken off");
-    }
+    let ended = life.last(serving, worker.close()).await;
     storage.close().await;
     drop(ready_files);
-    anyhow::ensure!(
-        !process.tasks.failed(),
-        "a part of the platform failed: see the log"
-    );
     ended
 }
-
-/// How long work that is left at the end, such as ending sessions with upstreams, may take.
-const FINISH_WITHIN: Duration = Duration::from_secs(5);
 
 /// Ports, bound before anything else is touched: one that is taken ends the start at once.
 struct Ports {
@@ -135,37 +112,13 @@ impl Ports {
             .fallback(web::not_found);
         let public = observer.observe(hosts.guard(routes));
         let grpc = observer.observe(services.grpc);
-        let admin = web::admin::router(process);
-
-        let serve_until = |process: Process, listener: Listener, router: Router| {
-            let (tasks, limits) = (process.tasks.clone(), config.http.clone());
-            tasks.joinable(async move { listener.serve(router, &process, limits).await })
+        let port = |listener, router| Port {
+            listener,
+            router,
+            trust: None,
         };
-        let serve = |listener, router| serve_until(process.clone(), listener, router);
-        let (public, grpc) = (serve(self.public, public), serve(self.grpc, grpc));
-        // Probes are answered while the rest drains, and end after it.
-        let (admin_trigger, shutdown) = Shutdown::new();
-        let admin = serve_until(
-            Process {
-                shutdown,
-                ..process.clone()
-            },
-            self.admin,
-            admin,
-        );
-        for served in [public, grpc] {
-            report(served.await);
-        }
-        admin_trigger.end();
-        report(admin.await);
-    }
-}
-
-fn report(served: Result<anyhow::Result<()>, tokio::task::JoinError>) {
-    match served {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::error!("a listener failed: {error:#}"),
-        Err(error) => tracing::error!("a listener panicked: {error}"),
+        let ports = vec![port(self.public, public), port(self.grpc, grpc)];
+        life::serve(ports, self.admin, &config.http, process).await;
     }
 }
 

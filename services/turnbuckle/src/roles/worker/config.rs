@@ -10,6 +10,8 @@ use runtime::telemetry::LogConfig;
 use serde::{Deserialize, Serialize};
 use web::ServeLimits;
 
+use crate::roles::node::RoleConfig;
+
 /// Order: defaults < file < environment < flags.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -59,8 +61,16 @@ impl Default for Config {
 }
 
 impl Config {
-    /// What depends on other settings, so that what is printed is what holds.
-    pub(super) fn settle(&mut self) -> anyhow::Result<()> {
+    /// What certificates and tokens call this process.
+    pub(super) fn name(&self) -> String {
+        self.advertise
+            .clone()
+            .unwrap_or_else(|| self.listen.to_string())
+    }
+}
+
+impl RoleConfig for Config {
+    fn settle(&mut self) -> anyhow::Result<()> {
         anyhow::ensure!(
             !self.control_planes.is_empty(),
             "control_planes must name at least one host:port"
@@ -72,10 +82,7 @@ impl Config {
         Ok(())
     }
 
-    /// What certificates and tokens call this process.
-    pub(super) fn name(&self) -> String {
-        self.advertise
-            .clone()
-            .unwrap_or_else(|| self.listen.to_string())
+    fn log(&self) -> &LogConfig {
+        &self.log
     }
 }

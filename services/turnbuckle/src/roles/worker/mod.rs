@@ -9,30 +9,20 @@ use connector_worker::Worker;
 use fabric::{
     BoxFuture, Changes, Execute, Leases, NodeReport, Role, UpstreamListener, WorkerAddress, Workers,
 };
-use fabric_grpc::config::{ControlPlanes, Follower, Line, LineConfig};
-use fabric_grpc::{Channel, LeaseClient, Load, WorkerServer, trust::Trust};
+use fabric_grpc::config::Follower;
+use fabric_grpc::trust::Trust;
+use fabric_grpc::{LeaseClient, Load, WorkerServer};
 use runtime::{Clock, IdGen, Shutdown, SystemClock, TimeOrderedIds};
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::files::ReadyFile;
 use super::life::{Life, Port, serve};
-use super::node::{ELSEWHERE, RoleArgs, announce, node};
-use super::{exit_code, on_threads};
+use super::node::{RoleArgs, announce, control_planes, follow, node, play};
 use config::Config;
 
 /// Runs a worker until it is told to end.
 pub(crate) fn worker(args: &RoleArgs) -> ExitCode {
-    exit_code(start(args))
-}
-
-fn start(args: &RoleArgs) -> anyhow::Result<()> {
-    let mut config: Config = runtime::config::load(args.config.as_deref(), args, &ELSEWHERE)?;
-    config.settle()?;
-    if args.print_config {
-        return super::print(&toml::to_string_pretty(&config)?);
-    }
-    runtime::telemetry::init(&config.log)?;
-    on_threads(run(config))
+    play(args, run)
 }
 
 async fn run(config: Config) -> anyhow::Result<()> {
@@ -73,27 +63,19 @@ async fn run(config: Config) -> anyhow::Result<()> {
         node.capacity,
         &process,
     );
-    let control_planes = config.control_planes.iter();
-    let control_planes =
-        control_planes.map(|address| Channel::new(address, Role::ControlPlane, &trust));
-    let line = Line {
-        node: node.clone(),
-        follower: Arc::new(Following {
-            known: AtomicI64::new(0),
-            load: server.load(),
-            leaves: leaves.clone(),
-        }),
-        control_planes: ControlPlanes::new(control_planes.collect::<anyhow::Result<_>>()?)?,
-        config: LineConfig::default(),
+    let follower = Following {
+        known: AtomicI64::new(0),
+        load: server.load(),
+        leaves: leaves.clone(),
     };
-    process
-        .tasks
-        .essential("control-plane line", line.keep(process.clone()));
-    process.tasks.essential(
-        "certificates",
-        trust.clone().keep_fresh(process.shutdown.clone()),
+    let control_planes = control_planes(&config.control_planes, &trust)?;
+    follow(
+        node.clone(),
+        Arc::new(follower),
+        control_planes,
+        &trust,
+        &process,
     );
-
     process.tasks.disposable("leave", {
         let (server, shutdown) = (server.clone(), process.shutdown.clone());
         async move {
