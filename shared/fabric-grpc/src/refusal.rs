@@ -30,7 +30,7 @@ impl Refused {
         Self::Malformed,
     ];
 
-    const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::NotSent => "not_sent",
             Self::Draining => "draining",

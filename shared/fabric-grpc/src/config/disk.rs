@@ -15,6 +15,7 @@ use prost::Message;
 use proto::fabric::v1 as wire;
 
 const PLATFORM: &str = "platform";
+const WORKERS: &str = "workers";
 
 /// A folder of sealed files. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -78,6 +79,16 @@ impl LastGood {
 
     pub(super) fn platform(&self) -> Option<wire::GetPlatformResponse> {
         self.read(&self.folder.join(PLATFORM), PLATFORM)
+    }
+
+    /// Keeps where the workers are. Blocks.
+    pub(super) fn keep_workers(&self, workers: &wire::Workers) -> std::io::Result<()> {
+        let path = self.folder.join(WORKERS);
+        self.write(&path, WORKERS, &workers.encode_to_vec())
+    }
+
+    pub(super) fn workers(&self) -> Option<wire::Workers> {
+        self.read(&self.folder.join(WORKERS), WORKERS)
     }
 
     fn tenant_path(&self, slug: &str) -> PathBuf {

@@ -21,6 +21,7 @@ use runtime::{Process, Readiness};
 use tokio::sync::Notify;
 use tonic::Status;
 
+use super::convert::{workers_from, workers_to};
 use super::{ControlPlanes, Follower, LastGood};
 use crate::WorkerPool;
 use crate::convert::{platform_from, tenant_config_from, tenant_config_to};
@@ -80,6 +81,7 @@ pub struct GatewayConfig {
     enforced: AtomicI64,
     load: OnceLock<Box<dyn Fn() -> u32 + Send + Sync>>,
     process: Process,
+    kept_workers: Mutex<Vec<String>>,
     unwritten: Mutex<HashSet<Option<String>>>,
     write: Notify,
     served_old: AtomicBool,
@@ -124,6 +126,9 @@ impl GatewayConfig {
                         process
                             .readiness
                             .degrade(NAME, "as it was last kept on disk");
+                        if let Some(known) = last_good.workers() {
+                            workers.set(workers_from(known));
+                        }
                         break kept;
                     }
                 }
@@ -150,6 +155,7 @@ impl GatewayConfig {
             enforced: AtomicI64::new(0),
             load: OnceLock::new(),
             process: process.clone(),
+            kept_workers: Mutex::default(),
             unwritten: Mutex::default(),
             write: Notify::new(),
             served_old: AtomicBool::new(false),
@@ -180,6 +186,26 @@ impl GatewayConfig {
             }
         });
         Ok(())
+    }
+
+    /// Keeps where the workers are, when that is somewhere else than it was.
+    fn keep_workers(&self, workers: &[WorkerAddress]) {
+        // None at all are no help to a gateway that starts.
+        let places: Vec<_> = workers
+            .iter()
+            .map(|worker| worker.address.clone())
+            .collect();
+        let mut kept = self.kept_workers.lock().expect("no panic while held");
+        if places.is_empty() || *kept == places {
+            return;
+        }
+        *kept = places;
+        let (last_good, workers) = (self.last_good.clone(), workers_to(workers));
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = last_good.keep_workers(&workers) {
+                tracing::warn!("cannot keep on disk where the workers are: {error}");
+            }
+        });
     }
 
     async fn fetch(&self, slug: &str) -> Result<Option<wire::TenantConfig>, Status> {
@@ -447,6 +473,7 @@ impl Follower for GatewayConfig {
     }
 
     fn workers(&self, workers: Vec<WorkerAddress>) {
+        self.keep_workers(&workers);
         self.workers.set(workers);
     }
 

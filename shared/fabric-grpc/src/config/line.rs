@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fabric::{BoxFuture, Changes, NodeInfo, NodeReport, Subject, WorkerAddress};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
 use proto::fabric::v1 as wire;
 use proto::fabric::v1::config_service_client::ConfigServiceClient;
 use runtime::Process;
@@ -66,11 +68,15 @@ impl Line {
     /// Runs until the process ends. Without a line the node goes on, and readiness says so.
     pub async fn keep(self, process: Process) -> anyhow::Result<()> {
         let mut pause = self.config.pause_min;
+        let measured = LineMetrics::register(&process);
         loop {
             let ended = tokio::select! {
                 () = process.shutdown.ending() => return Ok(()),
-                ended = self.run(&process, &mut pause) => ended,
+                ended = self.run(&process, &measured, &mut pause) => ended,
             };
+            if measured.up.set(0) == 1 {
+                measured.lost.inc();
+            }
             let why = ended.map_or_else(
                 |status| status.message().to_owned(),
                 |()| "it ended".to_owned(),
@@ -86,7 +92,12 @@ impl Line {
         }
     }
 
-    async fn run(&self, process: &Process, pause: &mut Duration) -> Result<(), Status> {
+    async fn run(
+        &self,
+        process: &Process,
+        measured: &LineMetrics,
+        pause: &mut Duration,
+    ) -> Result<(), Status> {
         let mut client = ConfigServiceClient::new(self.control_planes.preferred());
         let (reports, outbound) = mpsc::channel(4);
         let hello = convert::hello(&self.node, self.follower.known());
@@ -98,6 +109,7 @@ impl Line {
         self.report(&reports).await?;
 
         process.readiness.recover(NAME);
+        measured.up.set(1);
         *pause = self.config.pause_min;
         tracing::info!("has a line to a control-plane");
         let mut tick = tokio::time::interval(REPORT_EVERY);
@@ -110,6 +122,8 @@ impl Line {
                 }
                 _ = tick.tick() => self.follower.retry().await,
             }
+            measured.known.set(self.follower.known());
+            measured.enforced.set(self.follower.report().enforced);
             self.report(&reports).await?;
         }
     }
@@ -136,6 +150,42 @@ impl Line {
             draining: report.draining,
         };
         say(reports, wire::watch_request::Message::Report(report)).await
+    }
+}
+
+/// What an operator counts of a line.
+struct LineMetrics {
+    up: Gauge,
+    lost: Counter,
+    known: Gauge,
+    enforced: Gauge,
+}
+
+impl LineMetrics {
+    fn register(process: &Process) -> Self {
+        let metrics = &process.metrics;
+        Self {
+            up: metrics.register(
+                "config_line_up",
+                "Whether there is a line to a control-plane",
+                Gauge::default(),
+            ),
+            lost: metrics.register(
+                "config_line_lost",
+                "Lines to control-planes that ended",
+                Counter::default(),
+            ),
+            known: metrics.register(
+                "config_revision_known",
+                "The newest revision that this node was told of",
+                Gauge::default(),
+            ),
+            enforced: metrics.register(
+                "config_revision_enforced",
+                "The newest revision up to which this node enforces all",
+                Gauge::default(),
+            ),
+        }
     }
 }
 

@@ -11,10 +11,12 @@ mod disk;
 mod gateway;
 mod line;
 mod peers;
+mod reach;
 mod server;
 
 pub use disk::LastGood;
 pub use gateway::{GatewayConfig, GatewayConfigLimits, Keys};
 pub use line::{Follower, Line, LineConfig};
 pub use peers::ControlPlanes;
+pub use reach::reach;
 pub use server::ConfigServer;

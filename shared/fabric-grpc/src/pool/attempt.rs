@@ -85,8 +85,7 @@ impl Member {
     }
 }
 
-const GONE: &str = "the worker that ran the call has gone; whether the call was carried out is \
-                    unknown";
+const GONE: &str = "the worker that ran the call has gone";
 
 fn died(message: &str) -> Outcome {
     Outcome::Failed(Failure {

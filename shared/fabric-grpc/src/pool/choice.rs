@@ -42,6 +42,27 @@ pub(super) fn by_rendezvous(mut members: Vec<Arc<Member>>, key: u64) -> Vec<Arc<
     members
 }
 
+/// Where a call belongs.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Place {
+    Any,
+    /// To whoever comes first by rendezvous with this key.
+    Of(u64),
+}
+
+impl Place {
+    pub(super) fn of(call: &Call) -> Self {
+        match call.affinity {
+            Affinity::None => Self::Any,
+            Affinity::Connector => Self::Of(key_of(call.connector)),
+            Affinity::Principal => {
+                let principal = hash(call.principal.key.as_uuid().as_bytes());
+                Self::Of(key_of(call.connector) ^ mix(principal))
+            }
+        }
+    }
+}
+
 impl Inner {
     /// Workers that take new calls.
     pub(super) fn open(&self) -> Vec<Arc<Member>> {
@@ -51,14 +72,10 @@ impl Inner {
     }
 
     /// Those that a call is tried on, in this order. The one that its state names comes first.
-    pub(super) fn candidates(&self, call: &Call, named: Option<&str>) -> Vec<Arc<Member>> {
-        let mut chosen = match call.affinity {
-            Affinity::None => self.lightly_loaded(),
-            Affinity::Connector => by_rendezvous(self.open(), key_of(call.connector)),
-            Affinity::Principal => {
-                let principal = hash(call.principal.key.as_uuid().as_bytes());
-                by_rendezvous(self.open(), key_of(call.connector) ^ mix(principal))
-            }
+    pub(super) fn candidates(&self, place: Place, named: Option<&str>) -> Vec<Arc<Member>> {
+        let mut chosen = match place {
+            Place::Any => self.lightly_loaded(),
+            Place::Of(key) => by_rendezvous(self.open(), key),
         };
         if let Some(named) = named {
             chosen.retain(|member| member.node != named);

@@ -4,6 +4,7 @@
 mod attempt;
 mod choice;
 mod member;
+mod metrics;
 mod state;
 mod workers;
 
@@ -17,16 +18,21 @@ use fabric::{
     WorkerAddress,
 };
 use prost::Message;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::convert::call_to;
 use crate::refusal::Refused;
 use crate::{CALL_MAX_BYTES, Trust};
 use attempt::Attempt;
+use choice::Place;
 use member::Member;
+use metrics::PoolMetrics;
 
 /// Workers that one call is tried on, where nothing can have happened on those before.
 const CANDIDATES: usize = 3;
+/// How often workers that could not be reached are tried again.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// A time after which nobody waits for anything.
 const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
@@ -38,6 +44,8 @@ pub struct PoolConfig {
     /// How much longer than a call's deadline a worker's answer is waited for: it gives up by
     /// itself, and says why.
     pub deadline_slack: Duration,
+    /// How long a call waits for a worker where none can be reached.
+    pub worker_patience: Duration,
 }
 
 impl Default for PoolConfig {
@@ -45,6 +53,7 @@ impl Default for PoolConfig {
         Self {
             connections_per_worker: 2,
             deadline_slack: Duration::from_secs(1),
+            worker_patience: Duration::from_secs(2),
         }
     }
 }
@@ -57,6 +66,9 @@ struct Inner {
     config: PoolConfig,
     trust: Trust,
     members: ArcSwap<Vec<Arc<Member>>>,
+    /// The members are others now.
+    changed: Notify,
+    metrics: PoolMetrics,
     /// Makes choices among equals even.
     turn: AtomicU64,
 }
@@ -76,6 +88,8 @@ impl WorkerPool {
             config,
             trust: trust.clone(),
             members: ArcSwap::default(),
+            changed: Notify::new(),
+            metrics: PoolMetrics::default(),
             turn: AtomicU64::new(0),
         }))
     }
@@ -100,7 +114,14 @@ impl WorkerPool {
             member.tell(&told);
             members.push(member);
         }
+        self.0.metrics.workers.set(members.len() as i64);
         self.0.members.store(Arc::new(members));
+        self.0.changed.notify_waiters();
+    }
+
+    /// Has its calls counted among the metrics of a process; once.
+    pub fn measure(&self, metrics: &runtime::Metrics) {
+        self.0.metrics.register(metrics);
     }
 
     /// Workers that are there, draining ones included.
@@ -141,38 +162,62 @@ impl Inner {
         let (method, affinity, deadline) = (call.request.method, call.affinity, call.deadline);
         let inputs = call.request.inputs.as_mut();
         let named = inputs.and_then(|inputs| state::take_node(inputs.state.as_mut()?));
-        let candidates = self.candidates(&call, named.as_deref());
+        let place = Place::of(&call);
         let mut message = call_to(call, events.is_some());
         if message.encoded_len() > CALL_MAX_BYTES {
             let text = "the call is larger than allowed";
             return failed(FailureKind::TooLarge, text, Effect::None);
         }
         let ends = matches!(method, Method::GiveUp | Method::Reply);
-        let mut refused = None;
-        for (turn, member) in candidates.iter().enumerate() {
-            if turn > 0 {
-                let left = deadline.saturating_sub(begun.elapsed());
-                message.deadline = Some(crate::convert::duration_to(left));
-            }
-            match member.attempt(message.clone(), method, events).await {
-                Attempt::Ended(outcome) => match busy(&outcome) {
-                    // Its server runs once, or waits there: no other worker has it.
-                    Some(_) if affinity == Affinity::Connector => return outcome,
-                    Some(_) if named.as_deref() == Some(&member.node) => return outcome,
-                    Some(failure) => refused = Some((Refused::Busy, Some(failure.clone()))),
-                    None => return outcome,
-                },
-                Attempt::Refused(Refused::Busy) if affinity == Affinity::Connector => {
-                    return failed(FailureKind::Busy, BUSY, Effect::None);
+        let (mut refused, mut tried) = (None, false);
+        loop {
+            let changed = self.changed.notified();
+            let candidates = self.candidates(place, named.as_deref());
+            for member in candidates {
+                if std::mem::replace(&mut tried, true) {
+                    self.metrics.retries.inc();
+                    let left = deadline.saturating_sub(begun.elapsed());
+                    message.deadline = Some(crate::convert::duration_to(left));
                 }
-                Attempt::Refused(why) => {
-                    tracing::debug!(worker = %member.node, "a worker took no call: {why:?}");
-                    refused = Some((why, None));
+                let attempt = member.attempt(message.clone(), method, events).await;
+                self.metrics.count(&attempt);
+                match attempt {
+                    Attempt::Ended(outcome) => match busy(&outcome) {
+                        // Its server runs once, or waits there: no other worker has it.
+                        Some(_) if affinity == Affinity::Connector => return outcome,
+                        Some(_) if named.as_deref() == Some(&member.node) => return outcome,
+                        Some(failure) => refused = Some((Refused::Busy, Some(failure.clone()))),
+                        None => return outcome,
+                    },
+                    Attempt::Refused(Refused::Busy) if affinity == Affinity::Connector => {
+                        return failed(FailureKind::Busy, BUSY, Effect::None);
+                    }
+                    Attempt::Refused(why) => {
+                        tracing::debug!(worker = %member.node, "a worker took no call: {why:?}");
+                        refused = Some((why, None));
+                    }
+                }
+                // Nobody else knows what it was about.
+                if ends && named.is_some() {
+                    return Outcome::Result(bytes::Bytes::from_static(b"{}"));
                 }
             }
-            // Nobody else knows what it was about.
-            if ends && named.is_some() {
-                return Outcome::Result(bytes::Bytes::from_static(b"{}"));
+            let left = self
+                .config
+                .worker_patience
+                .min(deadline)
+                .saturating_sub(begun.elapsed());
+            let nobody = matches!(
+                refused,
+                None | Some((Refused::NotSent | Refused::Draining, None))
+            );
+            if named.is_some() || !nobody || left.is_zero() {
+                break;
+            }
+            // One may be on its way: a start, or the other one of a rolling upgrade.
+            tokio::select! {
+                () = changed => {}
+                () = tokio::time::sleep(left.min(LOOK_AGAIN)) => {}
             }
         }
         if ends && named.is_some() {

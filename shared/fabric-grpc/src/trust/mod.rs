@@ -2,6 +2,7 @@
 //! short-lived signed tokens between the processes of one host.
 
 mod certificates;
+mod dates;
 mod dev;
 mod files;
 mod layer;

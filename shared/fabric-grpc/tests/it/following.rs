@@ -371,11 +371,18 @@ async fn a_gateway_starts_and_serves_without_any_control_plane_and_catches_up_af
     plane.change("acme", Some("one"));
     let served = serve(&plane);
     let address = served.address;
+    plane.workers.send_replace(Arc::new([WorkerAddress {
+        node: "w".to_owned(),
+        address: "127.0.0.1:1".to_owned(),
+        capacity: 1,
+        load: 0,
+        draining: false,
+    }]));
     let gateway = Following::start(&[address], state.path()).await.unwrap();
     gateway.name("acme").await;
     within(async {
-        while !state.path().join("tenants/acme").exists() || !state.path().join("platform").exists()
-        {
+        let kept = ["tenants/acme", "platform", "workers"];
+        while !kept.iter().all(|name| state.path().join(name).exists()) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     })
@@ -390,6 +397,7 @@ async fn a_gateway_starts_and_serves_without_any_control_plane_and_catches_up_af
 
     let alone = Following::start(&[address], state.path()).await.unwrap();
     assert_eq!(alone.keys.sealing.as_bytes(), &[2; 32]);
+    assert_eq!(alone.pool.len(), 1, "it knows where the workers were");
     assert_eq!(alone.name("acme").await.as_deref(), Some("one"));
     let degraded = alone.process.readiness.degraded();
     assert!(degraded.contains_key("configuration"), "{degraded:?}");
