@@ -99,6 +99,8 @@ pub struct Config {
     pub subscription_bytes: usize,
     /// States that were taken up and are remembered so that they are not taken up again.
     pub marks_total: usize,
+    /// Rates that are counted at once.
+    pub rates_total: usize,
 
     /// Streams of notifications of one key.
     pub listeners_per_key: usize,
@@ -157,6 +159,7 @@ impl Default for Config {
             subscriptions_per_session: 100,
             subscription_bytes: 8 * 1024,
             marks_total: 100_000,
+            rates_total: 100_000,
             listeners_per_key: 1_000,
             listeners_per_tenant: 10_000,
             listeners_total: 50_000,
@@ -190,7 +193,7 @@ impl Config {
                 total_bytes: self.streams_bytes,
             },
             marks: self.marks_total,
-            counters: self.marks_total,
+            counters: self.rates_total,
         }
     }
 
@@ -255,6 +258,7 @@ impl Config {
             ),
             ("subscription_bytes", self.subscription_bytes as u64),
             ("marks_total", self.marks_total as u64),
+            ("rates_total", self.rates_total as u64),
             ("listeners_per_key", self.listeners_per_key as u64),
             ("listeners_per_tenant", self.listeners_per_tenant as u64),
             ("listeners_total", self.listeners_total as u64),

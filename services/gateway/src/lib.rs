@@ -9,6 +9,7 @@ mod config;
 mod core;
 mod http;
 mod hub;
+mod kept;
 mod metrics;
 mod service;
 mod snapshot;

@@ -97,10 +97,15 @@ pub(crate) enum End {
 
 macro_rules! label {
     ($type:ty { $($variant:ident => $text:literal),* $(,)? }) => {
+        impl $type {
+            pub(crate) const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),* }
+            }
+        }
+
         impl EncodeLabelValue for $type {
             fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> std::fmt::Result {
-                let text = match self { $(Self::$variant => $text),* };
-                EncodeLabelValue::encode(&text, encoder)
+                EncodeLabelValue::encode(&self.as_str(), encoder)
             }
         }
     };

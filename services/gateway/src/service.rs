@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use cache::{Cache, EventStreams, Mailboxes, Marks, Sessions};
+use cache::{Cache, Mailboxes};
 use crypto::{KeyHasher, TokenSealer};
 use fabric::{ConfigSource, Execute};
 use runtime::{Clock, IdGen, Process};
@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::core::{Flights, Parked};
 use crate::http;
 use crate::hub::{Hub, HubParts};
+use crate::kept::{KeptMarks, KeptSessions, KeptStreams};
 use crate::metrics::GatewayMetrics;
 use crate::tenants::Tenants;
 use crate::usage::KeyUsage;
@@ -30,7 +31,9 @@ pub struct Deps {
     pub ids: Arc<dyn IdGen>,
 }
 
-/// The MCP edge. Serves nothing by itself: its router is served by whoever has the listener.
+/// The MCP edge. Serves nothing by itself: its router is served by whoever has the listener. Cheap
+/// to clone.
+#[derive(Clone)]
 pub struct Gateway {
     app: Arc<App>,
 }
@@ -40,10 +43,10 @@ pub(crate) struct App {
     pub(crate) config: Config,
     pub(crate) tenants: Arc<Tenants>,
     pub(crate) workers: Arc<dyn Execute>,
-    pub(crate) sessions: Arc<dyn Sessions>,
-    pub(crate) streams: Arc<dyn EventStreams>,
+    pub(crate) sessions: Arc<KeptSessions>,
+    pub(crate) streams: Arc<KeptStreams>,
     pub(crate) mailboxes: Arc<dyn Mailboxes>,
-    pub(crate) marks: Arc<dyn Marks>,
+    pub(crate) marks: KeptMarks,
     pub(crate) hub: Hub,
     pub(crate) flights: Flights,
     pub(crate) parked: Parked,
@@ -66,10 +69,17 @@ impl Gateway {
         config.validate()?;
         let metrics = GatewayMetrics::register(&process.metrics);
         let tenants = Arc::new(Tenants::new(deps.source.clone(), config.tenants_cached));
+        let limits = config.cache_limits();
+        let shared = deps.cache.sessions;
+        let sessions = KeptSessions::new(shared, limits.sessions, deps.clock.clone());
+        let sessions = Arc::new(sessions);
+        sessions.clone().keep(process);
+        let streams = Arc::new(KeptStreams::new(deps.cache.streams, limits.streams));
         let hub = Hub::new(HubParts {
             tenants: tenants.clone(),
             workers: deps.workers.clone(),
-            streams: deps.cache.streams.clone(),
+            sessions: sessions.clone(),
+            streams: streams.clone(),
             mailboxes: deps.cache.mailboxes.clone(),
             ids: deps.ids.clone(),
             input_timeout: config.input_timeout,
@@ -81,10 +91,10 @@ impl Gateway {
         let app = App {
             tenants,
             workers: hub.workers(),
-            sessions: deps.cache.sessions,
-            streams: deps.cache.streams,
+            sessions,
+            streams,
             mailboxes: deps.cache.mailboxes,
-            marks: deps.cache.marks,
+            marks: KeptMarks::new(deps.cache.marks, limits.marks),
             hub,
             flights: Flights::new(config.calls_in_flight_per_key, metrics.in_flight.clone()),
             parked: Parked::new(config.park_limits(), metrics.parked.clone()),
@@ -98,6 +108,11 @@ impl Gateway {
             config,
         };
         Ok(Self { app: Arc::new(app) })
+    }
+
+    /// How many requests run at upstreams for this gateway's clients now.
+    pub fn in_flight(&self) -> u32 {
+        u32::try_from(self.app.flights.in_all()).unwrap_or(u32::MAX)
     }
 
     /// The MCP endpoints.

@@ -21,7 +21,7 @@ pub use local::{
 };
 pub use mailboxes::{MAILBOX_MAX, Mailbox, Mailboxes};
 pub use marks::Marks;
-pub use redis::{RedisConfig, RedisConfigError, RedisUrl};
+pub use redis::{RedisConfig, RedisConfigError, RedisExamination, RedisUrl};
 pub use sessions::{Changed, SessionId, SessionOwner, SessionRecord, Sessions};
 pub use streams::{EventStreams, Read, Reader, StreamId};
 

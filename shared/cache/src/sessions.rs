@@ -80,4 +80,10 @@ pub trait Sessions: Send + Sync {
 
     /// How many live, about.
     fn count(&self) -> u64;
+
+    /// Whether they are kept outside this process, where others know them as well and they can be
+    /// lost without it.
+    fn outlives_process(&self) -> bool {
+        false
+    }
 }

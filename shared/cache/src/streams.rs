@@ -43,6 +43,18 @@ pub trait EventStreams: Send + Sync {
     /// reads, the oldest first.
     fn open(&self, session: SessionId, stream: StreamId) -> BoxFuture<'_, Result<(), CacheError>>;
 
+    /// Leaves last words: should this node be gone before it closes the stream, readers elsewhere
+    /// are told them as one more event, and the stream ends. Where streams end with the node there
+    /// is nobody to tell.
+    fn bequeath(
+        &self,
+        _session: SessionId,
+        _stream: StreamId,
+        _last_words: Bytes,
+    ) -> BoxFuture<'_, Result<(), CacheError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Adds a message; returns its number. Beyond the bounds of one stream the oldest events are
     /// dropped, the newest never. A stream that is not open any more takes none: `None`; nor does
     /// a standalone one from another node than the one that it was attached at last. When the

@@ -94,7 +94,10 @@ impl Answer {
 
     /// Sessions, streams, mailboxes or marks cannot be reached: the client may come again.
     pub(crate) fn unavailable(id: &str, error: &cache::CacheError) -> Self {
-        tracing::error!("could not reach what sessions are kept in: {error}");
+        match error.is_unavailable() {
+            true => tracing::warn!("could not reach what sessions are kept in: {error}"),
+            false => tracing::error!("what sessions are kept in fails: {error}"),
+        }
         let (status, code) = (StatusCode::SERVICE_UNAVAILABLE, codes::INTERNAL_ERROR);
         let message = "Sessions are unavailable; try again";
         Self::refused(status, id, code, message, None)

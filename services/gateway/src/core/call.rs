@@ -18,6 +18,7 @@ use super::flight::{Flight, Grounded};
 use super::input_state::{Answers, InputState, malformed};
 use super::line::Line;
 use super::live_list::{LiveList, Place, has};
+use super::recorded::Recorded;
 use super::rounds::Rounds;
 use super::routes::Route;
 use super::running::{Ended, Reply, Running};
@@ -47,6 +48,7 @@ impl Exchange<'_> {
         params: &Params<'_>,
         meta: &Meta<'_>,
         headers: Option<&HeaderMap>,
+        recorded: &mut Option<Box<Recorded>>,
     ) -> Result<Reply, Answer> {
         let mut request = route.request;
         let method = request.method;
@@ -61,6 +63,9 @@ impl Exchange<'_> {
         } = taken_up;
         // A modern server keeps nothing of the call.
         let upstream = &self.caller.endpoint.upstreams()[route.upstream];
+        if let Some(recorded) = recorded {
+            recorded.route(method, params, &upstream.slug);
+        }
         let may_repeat = route.repeatable && !upstream.is_modern();
         let anew = may_repeat.then(|| anew.unwrap_or_default());
         request.inputs = request.inputs.or(inputs);
@@ -71,7 +76,7 @@ impl Exchange<'_> {
             && (!self.client.is_modern() || token.is_some() || profile.log_level.is_some());
         let begun = self.begin(talks).await?;
         let rounds = Rounds {
-            call: self.call(route.upstream, request, profile, params, headers),
+            call: self.call(route.upstream, request, profile, params, headers, recorded),
             dressing: self.dressing_of(&route.task, route.wrapped, route.upstream, method),
             line: begun.line,
             progress: token.map(|token| token.get().into()),
@@ -88,6 +93,7 @@ impl Exchange<'_> {
         method: Method,
         params: &Params<'_>,
         headers: Option<&HeaderMap>,
+        recorded: &Option<Box<Recorded>>,
     ) -> Result<Reply, Answer> {
         let endpoint = &self.caller.endpoint;
         let place = match params.cursor.as_deref() {
@@ -109,7 +115,7 @@ impl Exchange<'_> {
         let begun = self.begin(false).await?;
         let list = LiveList {
             dressing: self.dressing_of(&None, false, at, method),
-            call: self.call(at, request, profile, params, headers),
+            call: self.call(at, request, profile, params, headers, recorded),
             place,
             line: begun.line,
             _flight: begun.flight,
@@ -159,11 +165,14 @@ impl Exchange<'_> {
         messages: Option<tokio::sync::mpsc::Receiver<Bytes>>,
     ) -> Reply {
         // Only a modern client cancels by going away (2026-07-28); for a legacy one it goes on.
-        let after = match self.client {
-            Client::Modern(_) => None,
-            Client::Legacy(_) => Some(self.caller.app.process.tasks.clone()),
+        let (after, id) = match self.client {
+            Client::Modern(_) => (None, None),
+            Client::Legacy(_) => (
+                Some(self.caller.app.process.tasks.clone()),
+                Some(self.id.into()),
+            ),
         };
-        Reply::Running(Box::new(Running::new(Box::pin(work), messages, after)))
+        Reply::Running(Box::new(Running::new(Box::pin(work), messages, after, id)))
     }
 
     fn dressing_of(
@@ -191,15 +200,17 @@ impl Exchange<'_> {
         client: Arc<ClientProfile>,
         params: &Params<'_>,
         headers: Option<&HeaderMap>,
+        recorded: &Option<Box<Recorded>>,
     ) -> Call {
         let config = &self.caller.app.config;
+        let own = recorded.as_ref().map(|recorded| recorded.context());
         let upstream = &self.caller.endpoint.upstreams()[upstream];
         Call {
             tenant: self.caller.tenant,
             connector: upstream.connector,
             version: upstream.version,
             request: Request {
-                meta: trace::travelling(params.meta, headers, &config.baggage),
+                meta: trace::travelling(params.meta, headers, &config.baggage, own),
                 ..request
             },
             client,

@@ -11,6 +11,7 @@ use super::answer::Answer;
 use super::caller::Caller;
 use super::client::Client;
 use super::errors::method_not_found;
+use super::recorded::Recorded;
 use super::running::Reply;
 
 /// A request on its way through the core.
@@ -36,9 +37,12 @@ impl Exchange<'_> {
         meta: &Meta<'_>,
         headers: Option<&HeaderMap>,
     ) -> Reply {
-        match self.reply(method, params, meta, headers).await {
-            Ok(reply) => reply,
-            Err(answer) => Reply::Message(answer),
+        let mut recorded = Recorded::begin(self, method, params, headers);
+        let reply = self.reply(method, params, meta, headers, &mut recorded);
+        let reply = reply.await.unwrap_or_else(Reply::Message);
+        match recorded {
+            Some(recorded) => recorded.follow(reply),
+            None => reply,
         }
     }
 
@@ -48,6 +52,7 @@ impl Exchange<'_> {
         params: &Params<'_>,
         meta: &Meta<'_>,
         headers: Option<&HeaderMap>,
+        recorded: &mut Option<Box<Recorded>>,
     ) -> Result<Reply, Answer> {
         let can = self.caller.endpoint.capabilities();
         let not_found = || method_not_found(self.id, &self.client, method);
@@ -71,16 +76,18 @@ impl Exchange<'_> {
             "tasks/cancel" => self.task(Method::CancelTask, params)?,
             "prompts/list" => {
                 offered(can.prompts)?;
-                return self.list(Method::ListPrompts, params, headers).await;
+                let method = Method::ListPrompts;
+                return self.list(method, params, headers, recorded).await;
             }
             "resources/list" => {
                 offered(can.resources)?;
-                return self.list(Method::ListResources, params, headers).await;
+                let method = Method::ListResources;
+                return self.list(method, params, headers, recorded).await;
             }
             "resources/templates/list" => {
                 offered(can.resources)?;
                 let method = Method::ListResourceTemplates;
-                return self.list(method, params, headers).await;
+                return self.list(method, params, headers, recorded).await;
             }
             "tools/list" => return Ok(Reply::Message(self.list_tools(params))),
             _ => {
@@ -91,7 +98,7 @@ impl Exchange<'_> {
                 return answer.map(Reply::Message).ok_or_else(not_found);
             }
         };
-        self.run(route, params, meta, headers).await
+        self.run(route, params, meta, headers, recorded).await
     }
 
     /// The methods that 2026-07-28 removed.

@@ -140,8 +140,8 @@ impl Dressing {
         let text = match failure.effect {
             Effect::None => failure.message.clone(),
             Effect::Possible => format!(
-                "{} The call may have had an effect: check before trying again.",
-                failure.message
+                "{}. The call may have had an effect: check before trying again.",
+                failure.message.trim_end_matches('.')
             ),
         };
         let ours = matches!(

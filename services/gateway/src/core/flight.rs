@@ -79,6 +79,12 @@ impl Flights {
         })
     }
 
+    /// How many requests are under way here.
+    pub(crate) fn in_all(&self) -> usize {
+        let state = self.state.lock().expect("no panic while held");
+        state.counts.values().sum()
+    }
+
     /// How many requests of a key are under way here.
     pub(crate) fn under_way(&self, key: KeyId) -> usize {
         let state = self.state.lock().expect("no panic while held");

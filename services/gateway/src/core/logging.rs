@@ -15,14 +15,15 @@ impl Exchange<'_> {
             let message = format!("params.level must be one of {all}");
             return Answer::invalid_params(self.id, &message);
         };
-        let sessions = &self.caller.app.sessions;
-        match sessions
-            .set_log_level(client.session.id, level.as_str())
-            .await
-        {
-            Ok(Changed::Done | Changed::Full) => Answer::result(self.id, b"{}"),
-            Ok(Changed::Gone) => SessionGone::Gone.answer(self.id),
-            Err(error) => Answer::unavailable(self.id, &error),
+        let (app, session) = (&self.caller.app, client.session.id);
+        match app.sessions.set_log_level(session, level.as_str()).await {
+            Ok(Changed::Done | Changed::Full) => {}
+            Ok(Changed::Gone) => return SessionGone::Gone.answer(self.id),
+            Err(error) => return Answer::unavailable(self.id, &error),
         }
+        if let Ok(Some(record)) = app.sessions.touch(session).await {
+            app.hub.session_changed(session, &record).await;
+        }
+        Answer::result(self.id, b"{}")
     }
 }

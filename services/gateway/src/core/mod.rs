@@ -24,6 +24,7 @@ mod one_way;
 mod param_headers;
 mod parked;
 mod progress;
+mod recorded;
 mod rounds;
 mod routes;
 mod running;
@@ -40,8 +41,8 @@ pub(crate) use dispatch::Exchange;
 pub(crate) use facts::Carrier;
 pub(crate) use flight::Flights;
 pub(crate) use handshake::{
-    Opened, SessionGone, begin_unagreed, cancel_all, end_session, find, initialize, initialize_as,
-    open_on, open_session, take_up,
+    Opened, SessionGone, begin_unagreed, end_for_good, end_session, find, initialize,
+    initialize_as, open_on, open_session, take_up,
 };
 pub(crate) use line::of_call as mail_of;
 pub(crate) use one_way::{notification, response};

@@ -100,6 +100,9 @@ async fn send(app: &App, client: &LegacyClient, name: &str, message: Bytes) {
     match sent {
         Ok(true) => {}
         Ok(false) => tracing::debug!("a message for a request that does not wait for it"),
-        Err(error) => tracing::error!("could not reach mailboxes: {error}"),
+        Err(error) if error.is_unavailable() => {
+            tracing::warn!("a message reaches requests of this gateway alone: {error}");
+        }
+        Err(error) => tracing::error!("mailboxes fail: {error}"),
     }
 }

@@ -4,12 +4,14 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use ::mcp::codes;
 use bytes::Bytes;
 use fabric::BoxFuture;
 use runtime::Tasks;
 use tokio::sync::mpsc;
 
 use super::answer::Answer;
+use super::recorded::Recorded;
 use crate::hub::Listen;
 
 /// What comes of a request.
@@ -27,6 +29,8 @@ pub(crate) enum Reply {
 /// Dropped before its end, a modern client's request ends with it, and its upstream is told so
 /// (2026-07-28, "Cancellation"). A legacy client's goes on alone: only a notification cancels it.
 pub(crate) struct Running {
+    /// The request's id, raw; of legacy requests only, which may outlive their connection.
+    id: Option<Box<str>>,
     work: Work,
     messages: Option<mpsc::Receiver<Bytes>>,
 }
@@ -45,17 +49,34 @@ pub(crate) enum Ended {
 }
 
 impl Running {
+    /// What a client is told that comes back for the answer when this process is no more.
+    pub(crate) fn last_words(&self) -> Option<Bytes> {
+        let text = "The gateway that ran this request has gone. The call may have had an effect: \
+                    check before trying again.";
+        let id = self.id.as_deref()?;
+        Some(Answer::error(id, codes::INTERNAL_ERROR, text, None).body)
+    }
+
     /// `after` takes the work over when it is dropped before its end; without it the work ends.
     pub(super) fn new(
         work: BoxFuture<'static, Ended>,
         messages: Option<mpsc::Receiver<Bytes>>,
         after: Option<Tasks>,
+        id: Option<Box<str>>,
     ) -> Self {
         let work = Work {
             future: Some(work),
             after,
         };
-        Self { work, messages }
+        Self { id, work, messages }
+    }
+
+    /// Has it recorded to its end, wherever that is.
+    pub(super) fn recorded(mut self, recorded: Box<Recorded>) -> Self {
+        if let Some(work) = self.work.future.take() {
+            self.work.future = Some(Box::pin(recorded.follow_work(work)));
+        }
+        self
     }
 
     /// Waits for the next message, or for the end.

@@ -1,6 +1,7 @@
 //! Legacy session ids: sealed tokens that say whose they are, and what was agreed.
 
 use ::mcp::{LEGACY_VERSIONS, ProtocolVersion};
+use bytes::Bytes;
 use cache::SessionId;
 use crypto::TokenSealer;
 use domain::{ConnectorId, KeyId, TenantId};
@@ -13,6 +14,8 @@ pub(crate) struct Session {
     pub(crate) id: SessionId,
     pub(crate) bound: Bound,
     pub(crate) version: ProtocolVersion,
+    /// Unix milliseconds.
+    pub(crate) begun: i64,
     /// Unix seconds.
     pub(crate) expires: i64,
 }
@@ -41,15 +44,21 @@ impl Bound {
     }
 }
 
-const PURPOSE: &[u8] = b"mcp session 1";
-const LENGTH: usize = 16 * 4 + 1 + 8;
+const PURPOSE: &[u8] = b"mcp session 2";
+const LENGTH: usize = 16 * 4 + 1 + 8 + 8;
+/// Bytes of facts that an id carries. Longer ones stay in the record alone, and a session with
+/// such does not outlive it.
+const FACTS_MAX: usize = 1_536;
 /// No seal of ours is longer; longer ones are not even opened.
-const MAX_TEXT: usize = 512;
+const MAX_TEXT: usize = 3_072;
 
 impl Session {
-    /// Visible ASCII, as the header demands.
-    pub(crate) fn seal(&self, sealer: &TokenSealer) -> String {
-        let mut plain = Vec::with_capacity(LENGTH);
+    /// Visible ASCII, as the header demands. `facts` are those of the record; none where they are
+    /// not agreed yet.
+    pub(crate) fn seal(&self, facts: &[u8], sealer: &TokenSealer) -> String {
+        let facts = Some(facts).filter(|facts| facts.len() <= FACTS_MAX);
+        let facts = facts.unwrap_or_default();
+        let mut plain = Vec::with_capacity(LENGTH + facts.len());
         plain.extend_from_slice(self.id.as_bytes());
         plain.extend_from_slice(self.bound.tenant.as_uuid().as_bytes());
         let connector = self.bound.connector.map_or(Uuid::nil(), |id| id.as_uuid());
@@ -60,21 +69,33 @@ impl Session {
             .position(|version| *version == self.version);
         plain.push(version.expect("sessions are legacy") as u8);
         plain.extend_from_slice(&self.expires.to_be_bytes());
+        plain.extend_from_slice(&self.begun.to_be_bytes());
+        plain.extend_from_slice(facts);
         sealer.seal(&plain, PURPOSE)
     }
 
     /// Opens a session id that was made here, for exactly what it was bound to, and has not
-    /// expired. Why another one is refused is nobody's business.
+    /// expired, with its facts if it carries them. Why another one is refused is nobody's
+    /// business.
     pub(crate) fn open(
         text: &str,
         sealer: &TokenSealer,
         bound: Bound,
         now: OffsetDateTime,
-    ) -> Option<Self> {
+    ) -> Option<(Self, Option<Bytes>)> {
         if text.len() > MAX_TEXT {
             return None;
         }
-        let plain: [u8; LENGTH] = sealer.open(text, PURPOSE)?.try_into().ok()?;
+        let mut plain = sealer.open(text, PURPOSE)?;
+        if plain.len() < LENGTH {
+            return None;
+        }
+        let facts = Bytes::from(plain.split_off(LENGTH));
+        let plain: [u8; LENGTH] = plain.try_into().ok()?;
+        let number = |at: usize| {
+            let bytes = plain[at..at + 8].try_into();
+            i64::from_be_bytes(bytes.expect("eight bytes of a longer array"))
+        };
         let uuid = |at: usize| {
             Uuid::from_bytes(
                 plain[at..at + 16]
@@ -91,9 +112,12 @@ impl Session {
                 key: KeyId::new(uuid(48)),
             },
             version: *LEGACY_VERSIONS.get(usize::from(plain[64]))?,
-            expires: i64::from_be_bytes(plain[65..].try_into().expect("the last eight bytes")),
+            expires: number(65),
+            begun: number(73),
         };
-        (session.bound == bound && now.unix_timestamp() < session.expires).then_some(session)
+        let facts = Some(facts).filter(|facts| !facts.is_empty());
+        let good = session.bound == bound && now.unix_timestamp() < session.expires;
+        good.then_some((session, facts))
     }
 }
 
@@ -117,14 +141,22 @@ mod tests {
             id: id(1),
             bound,
             version,
+            begun: 7,
             expires: 100,
         };
-        let text = session.seal(&sealer);
+        let text = session.seal(b"{}", &sealer);
         let at = |seconds| OffsetDateTime::from_unix_timestamp(seconds).unwrap();
         let open = |text: &str, bound| Session::open(text, &sealer, bound, at(99));
 
         assert!(text.bytes().all(|byte| matches!(byte, 0x21..=0x7e)));
-        assert_eq!(open(&text, bound), Some(session));
+        let facts = Bytes::from_static(b"{}");
+        assert_eq!(open(&text, bound), Some((session, Some(facts))));
+        for none in [vec![], vec![b'x'; FACTS_MAX + 1]] {
+            let without = session.seal(&none, &sealer);
+            assert_eq!(open(&without, bound), Some((session, None)));
+        }
+        let most = session.seal(&[b'x'; FACTS_MAX], &sealer);
+        assert!(open(&most, bound).is_some_and(|(_, facts)| facts.is_some()));
         assert_eq!(Session::open(&text, &sealer, bound, at(100)), None);
         assert_eq!(
             open(
@@ -158,7 +190,7 @@ mod tests {
         );
         assert_eq!(open(&text[..text.len() - 1], bound), None);
         assert_eq!(open("", bound), None);
-        assert_eq!(open(&"A".repeat(1_000), bound), None);
+        assert_eq!(open(&"A".repeat(MAX_TEXT + 1), bound), None);
         let other = TokenSealer::new(&RootKey::generate(), "session");
         assert_eq!(Session::open(&text, &other, bound, at(99)), None);
     }
@@ -178,11 +210,13 @@ mod tests {
             assert_eq!(open(&String::from_utf8_lossy(input)), None);
             // What nobody but us can have sealed is read with care all the same.
             let opened = open(&sealer.seal(input, PURPOSE));
-            if let Some(session) = opened {
+            if let Some((session, facts)) = &opened {
                 assert!(session.bound == bound && session.expires > 99);
-                assert_eq!(open(&session.seal(&sealer)), opened);
+                let facts = facts.as_deref().unwrap_or_default();
+                let again = open(&session.seal(facts, &sealer));
+                assert!(again.is_some_and(|(again, _)| again == *session));
             }
-            opened.map(|session| session.version)
+            opened.map(|(session, _)| session.version)
         });
     }
 }

@@ -47,8 +47,7 @@ impl Exchange<'_> {
         }
         match sessions.touch(session).await {
             Ok(Some(record)) => {
-                let uris = record.subscriptions.clone();
-                app.hub.session_subscribed(session, uris);
+                app.hub.session_changed(session, &record).await;
                 Answer::result(self.id, b"{}")
             }
             Ok(None) => SessionGone::Gone.answer(self.id),

@@ -1,9 +1,13 @@
 //! What of a request's `_meta` travels on: trace context and extensions, nothing that belongs to
-//! the hop before us. The body goes before the HTTP headers of the same names.
+//! the hop before us. The body goes before the HTTP headers of the same names. Where the request
+//! is recorded, what travels on names our span; where it is not, what the client's says.
 
-use ::mcp::{Meta, keys, members};
+use std::borrow::Cow;
+
+use ::mcp::{Meta, TraceContext, keys, members, with_traceparent};
 use bytes::Bytes;
 use http::HeaderMap;
+use runtime::telemetry::SpanContext;
 use serde_json::value::RawValue;
 
 const TRACEPARENT: &str = "traceparent";
@@ -14,11 +18,13 @@ const TRACESTATE_MAX: usize = 512;
 const BAGGAGE_MAX: usize = 8 * 1024;
 
 /// The `_meta` of the request to the upstream; none when it would be empty. Members of baggage
-/// travel when their names are in `baggage`.
+/// travel when their names are in `baggage`. `own` is the span that the request is recorded as,
+/// and says whether it continues the client's trace.
 pub(super) fn travelling(
     meta: Option<&RawValue>,
     headers: Option<&HeaderMap>,
     baggage: &[String],
+    own: Option<(SpanContext, bool)>,
 ) -> Option<Bytes> {
     let mut out = Meta::travelling(meta);
     let known = meta
@@ -45,7 +51,29 @@ pub(super) fn travelling(
             push(&mut out, keys::BAGGAGE, &kept);
         }
     }
+    if let Some((own, continues)) = own {
+        let meta = out.as_deref().map(str::as_bytes);
+        out = Some(with_traceparent(meta, &own.to_traceparent(), continues));
+    }
     out.map(Bytes::from)
+}
+
+/// The trace that a request says that it belongs to: the span, and the vendors' part of it.
+pub(super) fn parent<'r>(
+    meta: Option<&'r RawValue>,
+    headers: Option<&'r HeaderMap>,
+) -> Option<(SpanContext, Option<Cow<'r, str>>)> {
+    if let Some(meta) = meta
+        && let Some(told) = TraceContext::of(meta.get().as_bytes())
+    {
+        let parent = SpanContext::parse(&told.traceparent)?;
+        let state = told.tracestate;
+        return Some((parent, state.filter(|state| state.len() <= TRACESTATE_MAX)));
+    }
+    let headers = headers?;
+    let parent = SpanContext::parse(only(headers, TRACEPARENT)?)?;
+    let state = only(headers, TRACESTATE).filter(|state| state.len() <= TRACESTATE_MAX);
+    Some((parent, state.map(Cow::Borrowed)))
 }
 
 fn only<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
@@ -101,7 +129,7 @@ mod tests {
             map.append(*name, value.parse().unwrap());
         }
         let baggage: Vec<String> = baggage.iter().map(|&name| name.to_owned()).collect();
-        travelling(Some(&meta), Some(&map), &baggage)
+        travelling(Some(&meta), Some(&map), &baggage, None)
             .map(|meta| String::from_utf8(meta.to_vec()).unwrap())
     }
 

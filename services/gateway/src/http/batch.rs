@@ -8,19 +8,19 @@ use ::mcp::batch::{join, split};
 use ::mcp::{Message, ProtocolVersion, codes, header, parse};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use cache::{SessionId, StreamId};
+use cache::StreamId;
 use futures_util::{StreamExt, stream};
 use http::StatusCode;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
+use super::delivery::Delivery;
 use super::endpoints::{legacy_only, session};
 use super::inbound::Inbound;
 use super::respond::{as_event, events, refused, whole};
 use super::tail::{Holds, Tail};
 use crate::core::{self, Answer, Client, Ended, LegacyClient, Reply, Step, is_of_a_moment};
 use crate::metrics::{End, Era, Method};
-use crate::service::App;
 
 /// What was said and is not written yet; beyond, the requests wait.
 const SAID: usize = 16;
@@ -156,7 +156,8 @@ impl Batch {
     ) -> anyhow::Result<()> {
         let app = inbound.caller.app.clone();
         let said = run(&inbound, client, self.requests, true);
-        write(&app, (client.session.id, stream), self.answers, said).await
+        let mut delivery = Delivery::new(app, client.session.id, stream);
+        write(&mut delivery, self.answers, said).await
     }
 }
 
@@ -255,43 +256,38 @@ async fn answer(
         }
     };
     let (session, stream) = (client.session.id, app.ids.next());
-    let opened = async {
-        app.streams.open(session, stream).await?;
-        app.streams.attach(session, stream, 0).await
-    };
-    let reader = match opened.await {
+    let reader = match app.streams.begin(session, stream).await {
         Ok(Some(reader)) => reader,
         Ok(None) => return refused("The stream of this batch was dropped at once"),
         Err(error) => return whole(Answer::unavailable("null", &error)),
     };
-    let keeper = app.clone();
+    let (mut delivery, direct) = Delivery::with_connection(app.clone(), session, reader.stream);
     app.process
         .tasks
         .disposable("stream of a batch", async move {
             if let Some(message) = message {
-                keeper.streams.append(session, stream, message).await?;
+                delivery.put(message).await?;
             }
-            let written = write(&keeper, (session, stream), answers, said).await;
-            keeper.streams.close(session, stream).await?;
+            let written = write(&mut delivery, answers, said).await;
+            delivery.close().await?;
             written
         });
     let tail = Tail::begin(app.clone(), reader, client.session.version, Holds::Answer);
-    events(tail.events())
+    events(tail.or_directly(direct).events())
 }
 
 /// Writes what there is and what comes into a stream, until nothing comes or it takes no more.
 async fn write(
-    app: &App,
-    (session, stream): (SessionId, StreamId),
+    delivery: &mut Delivery,
     answers: Answers,
     mut said: mpsc::Receiver<Said>,
 ) -> anyhow::Result<()> {
     for answer in answers.into_iter().flatten() {
-        app.streams.append(session, stream, answer).await?;
+        delivery.put(answer).await?;
     }
     while let Some(said) = said.recv().await {
         let (Said::Message(body) | Said::Answer(_, body)) = said;
-        if app.streams.append(session, stream, body).await?.is_none() {
+        if !delivery.put(body).await? {
             break;
         }
     }

@@ -147,12 +147,7 @@ async fn delete(caller: &Caller, headers: &HeaderMap) -> Response {
         Ok(client) => client,
         Err(answer) => return whole(answer),
     };
-    let (app, id) = (&caller.app, client.session.id);
-    let ended = match core::end_session(app, id).await {
-        Ok(()) => core::cancel_all(app, id).await,
-        Err(error) => Err(error),
-    };
-    match ended {
+    match core::end_for_good(caller, &client).await {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(error) => whole(Answer::unavailable("null", &error)),
     }

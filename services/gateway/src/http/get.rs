@@ -2,7 +2,7 @@
 
 use ::mcp::codes;
 use axum::response::{IntoResponse, Response};
-use cache::{Reader, StreamId};
+use cache::{EventStreams, Reader, StreamId};
 use http::{HeaderMap, HeaderName, StatusCode};
 
 use super::accept::Accepts;
@@ -12,7 +12,7 @@ use super::inbound::not_acceptable;
 use super::respond::{lasting_events, whole};
 use super::tail::{Holds, Tail};
 use crate::core::{Answer, Caller, Client};
-use crate::hub::{Dress, Filter, Listening, Sink, TooMany};
+use crate::hub::{Filter, Listening, Sink, TooMany};
 use crate::websocket::crowded;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -77,16 +77,15 @@ async fn standalone(
         .session
         .id;
     let unavailable = |error| Box::new(whole(Answer::unavailable("null", &error)));
-    let opened = async {
-        app.streams.open(session, stream).await?;
-        app.streams.attach(session, stream, 0).await
-    };
-    let Some(reader) = opened.await.map_err(unavailable)? else {
+    let begun = app.streams.begin(session, stream).await;
+    let Some(reader) = begun.map_err(unavailable)? else {
         let (status, code) = (StatusCode::SERVICE_UNAVAILABLE, codes::INTERNAL_ERROR);
         let message = "No stream can be kept now; try again";
         let answer = Answer::refused(status, "null", code, message, None);
         return Err(Box::new(whole(answer)));
     };
+    // It may be kept under another name.
+    let stream = reader.stream;
     let listening = match listen(caller, client, stream).await {
         Ok(listening) => listening,
         Err(error) => {
@@ -110,14 +109,13 @@ async fn listen(caller: &Caller, client: &Client, stream: StreamId) -> Result<Li
     let (place, app) = (caller.place(client), &caller.app);
     let session = client.legacy().map(|client| client.session.id);
     let sink = Sink::Stream(session.unwrap_or(stream), stream);
-    let listening = app.hub.listen(place, filter, sink, Dress::Legacy)?;
+    let listening = app.hub.listen_for(place, filter, sink).await?;
     // What was subscribed to since the record was read found nobody listening yet.
     if let Some(client) = client.legacy()
         && let Ok(Some(record)) = app.sessions.touch(client.session.id).await
         && record.subscriptions != client.record.subscriptions
     {
-        let uris = record.subscriptions.clone();
-        app.hub.session_subscribed(client.session.id, uris);
+        app.hub.session_changed(client.session.id, &record).await;
     }
     Ok(listening)
 }

@@ -10,12 +10,13 @@ use ::mcp::{Message, ProtocolVersion, codes, header, parse};
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use cache::{CacheError, SessionId};
+use cache::{CacheError, EventStreams, SessionId};
 use http::StatusCode;
 use serde_json::value::RawValue;
 
 use super::accept::Accepts;
 use super::batch::{self, Batch};
+use super::delivery::Delivery;
 use super::endpoints::legacy_only;
 use super::get;
 use super::inbound::{Inbound, check_form, not_acceptable, read};
@@ -23,7 +24,7 @@ use super::pump;
 use super::respond::{lasting_events, refused, whole};
 use super::tail::{Holds, Tail};
 use crate::core::{self, Answer, Caller, Carrier, Client, LegacyClient, Opened, Reply, Session};
-use crate::hub::{Dress, Listening, Sink};
+use crate::hub::{Listening, Sink};
 use crate::metrics::{End, Era, Method};
 use crate::websocket::crowded;
 
@@ -65,7 +66,7 @@ impl Connection {
         if self.agreed {
             return;
         }
-        let opened = core::find(&self.caller, self.session, Carrier::Sse).await;
+        let opened = core::find(&self.caller, self.session, None, Carrier::Sse).await;
         let Ok(Opened::Agreed(client)) = opened else {
             return;
         };
@@ -74,12 +75,7 @@ impl Connection {
         let place = self.caller.place(&Client::Legacy(client));
         let sink = Sink::Stream(self.session.id, self.session.id);
         // It takes the place of the one before, so there is room for it.
-        match self
-            .caller
-            .app
-            .hub
-            .listen(place, filter, sink, Dress::Legacy)
-        {
+        match self.caller.app.hub.listen_for(place, filter, sink).await {
             Ok(listening) => self.listening = listening,
             Err(too_many) => tracing::warn!("a connection hears of nothing: {too_many}"),
         }
@@ -92,6 +88,7 @@ async fn open(caller: &Caller, endpoint: &str, id: SessionId) -> Result<Tail, Bo
     let unavailable = |error: CacheError| Box::new(whole(Answer::unavailable("null", &error)));
     let begun = core::begin_unagreed(caller, id).await;
     let session = begun.map_err(unavailable)?;
+    let id = session.id;
     app.streams.open(id, id).await.map_err(unavailable)?;
     let reader = app.streams.attach(id, id, 0).await.map_err(unavailable)?;
     let dropped = || {
@@ -103,11 +100,11 @@ async fn open(caller: &Caller, endpoint: &str, id: SessionId) -> Result<Tail, Bo
     let filter = get::filter(Vec::new());
     // What the client can do is not known yet; what counts until then is that it has a place.
     let place = caller.place_in(Some(id), Arc::default());
-    let listening = app
-        .hub
-        .listen(place, filter, Sink::Stream(id, id), Dress::Legacy);
-    let listening = listening.map_err(|too_many| Box::new(crowded(&too_many).into_response()))?;
-    let sealed = session.seal(&app.sealer);
+    let listening = app.hub.listen_for(place, filter, Sink::Stream(id, id));
+    let listening = listening
+        .await
+        .map_err(|too_many| Box::new(crowded(&too_many).into_response()))?;
+    let sealed = session.seal(b"", &app.sealer);
     let first = format!("event: endpoint\ndata: {endpoint}/messages?sessionId={sealed}\n\n");
     let holds = Holds::Session(Box::new(Connection {
         caller: caller.clone(),
@@ -186,7 +183,7 @@ async fn take_first(
         "initialize" => {
             let (session, raw) = (session.id, id.raw());
             let begun = core::initialize_as(caller, session, Carrier::Sse, raw, params).await;
-            begun.map_or_else(|answer| answer, |(_, result)| Answer::result(raw, &result))
+            begun.map_or_else(|answer| answer, |begun| Answer::result(raw, &begun.result))
         }
         "ping" => Answer::result(id.raw(), b"{}"),
         _ => {
@@ -259,7 +256,8 @@ async fn request(
             let app = app.clone();
             let tasks = app.process.tasks.clone();
             tasks.disposable("request of a connection", async move {
-                pump::fill(&app, (stream, stream), running, None, counted).await
+                let mut delivery = Delivery::new(app.clone(), stream, stream);
+                pump::fill(&app, &mut delivery, running, None, counted).await
             });
             Ok(())
         }

@@ -11,6 +11,7 @@
 mod accept;
 mod authenticate;
 mod batch;
+mod delivery;
 mod direct;
 mod endpoints;
 mod event_id;

@@ -167,13 +167,14 @@ impl Inbound {
 
     /// The legacy handshake: begins a session.
     async fn initialize(&self, id: &str, params: Option<&RawValue>) -> Response {
-        let (session, result) = match core::initialize(&self.caller, id, params).await {
+        let begun = match core::initialize(&self.caller, id, params).await {
             Ok(begun) => begun,
             Err(answer) => return self.refuse(answer),
         };
-        let answer = Answer::result(id, &result);
+        let answer = Answer::result(id, &begun.result);
         let mut response = self.send_answer(Method::Initialize, metrics::Era::Legacy, answer);
-        let sealed = HeaderValue::try_from(session.seal(&self.caller.app.sealer));
+        let sealed = begun.session.seal(&begun.facts, &self.caller.app.sealer);
+        let sealed = HeaderValue::try_from(sealed);
         let sealed = sealed.expect("a seal is visible ASCII");
         response.headers_mut().insert(header::SESSION_ID, sealed);
         response

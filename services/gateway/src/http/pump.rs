@@ -1,11 +1,7 @@
 //! Between a legacy client's request and the stream that its messages are kept in: goes on
 //! whether somebody reads or not, for a client that lost its connection may come back.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
-use cache::{SessionId, StreamId};
-
+use super::delivery::Delivery;
 use super::inbound::Counted;
 use crate::core::{Ended, Running, Step};
 use crate::metrics::End;
@@ -13,15 +9,14 @@ use crate::service::App;
 
 /// Puts a request's messages and its answer into a stream of its own, and closes that.
 pub(super) async fn run(
-    app: Arc<App>,
-    place: (SessionId, StreamId),
+    app: &App,
+    mut delivery: Delivery,
     running: Box<Running>,
     first: Option<Step>,
     counted: Counted,
 ) -> anyhow::Result<()> {
-    let filled = fill(&app, place, running, first, counted).await;
-    let (session, stream) = place;
-    app.streams.close(session, stream).await?;
+    let filled = fill(app, &mut delivery, running, first, counted).await;
+    delivery.close().await?;
     filled
 }
 
@@ -29,7 +24,7 @@ pub(super) async fn run(
 /// goes on alone.
 pub(super) async fn fill(
     app: &App,
-    place: (SessionId, StreamId),
+    delivery: &mut Delivery,
     mut running: Box<Running>,
     first: Option<Step>,
     counted: Counted,
@@ -46,19 +41,19 @@ pub(super) async fn fill(
         };
         match step {
             Step::Message(message) => {
-                if !append(app, place, message).await? {
+                if !delivery.put(message).await? {
                     return Ok(());
                 }
             }
             Step::End(ended) => {
                 // What was said before the end comes before the answer.
                 while let Some(message) = running.waiting() {
-                    append(app, place, message).await?;
+                    delivery.put(message).await?;
                 }
                 match ended {
                     Ended::Answer(answer) => {
                         counted(answer.end);
-                        append(app, place, answer.body).await?;
+                        delivery.put(answer.body).await?;
                     }
                     Ended::Cancelled => counted(End::Cancelled),
                 }
@@ -66,13 +61,4 @@ pub(super) async fn fill(
             }
         }
     }
-}
-
-async fn append(
-    app: &App,
-    (session, stream): (SessionId, StreamId),
-    message: Bytes,
-) -> anyhow::Result<bool> {
-    let number = app.streams.append(session, stream, message).await?;
-    Ok(number.is_some())
 }

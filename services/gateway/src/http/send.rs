@@ -2,8 +2,10 @@
 
 use ::mcp::codes;
 use axum::response::{IntoResponse, Response};
+use cache::EventStreams;
 use http::StatusCode;
 
+use super::delivery::Delivery;
 use super::direct;
 use super::inbound::{Counted, Inbound, era_of};
 use super::pump;
@@ -100,11 +102,7 @@ impl Inbound {
     ) -> Response {
         let app = &self.caller.app;
         let (session, stream) = (client.session.id, app.ids.next());
-        let opened = async {
-            app.streams.open(session, stream).await?;
-            app.streams.attach(session, stream, 0).await
-        };
-        let reader = match opened.await {
+        let reader = match app.streams.begin(session, stream).await {
             Ok(Some(reader)) => reader,
             Ok(None) => return self.send_directly(running, first, counted),
             Err(error) => {
@@ -112,12 +110,20 @@ impl Inbound {
                 return self.send_directly(running, first, counted);
             }
         };
-        let work = pump::run(app.clone(), (session, stream), running, first, counted);
-        app.process
-            .tasks
-            .disposable("stream of a legacy request", work);
+        let place = (session, reader.stream);
+        let (delivery, direct) = Delivery::with_connection(app.clone(), place.0, place.1);
+        let pumped = app.clone();
+        let tasks = &app.process.tasks;
+        tasks.disposable("stream of a legacy request", async move {
+            if let Some(words) = running.last_words()
+                && let Err(error) = pumped.streams.bequeath(place.0, place.1, words).await
+            {
+                tracing::debug!("a stream has no last words: {error}");
+            }
+            pump::run(&pumped, delivery, running, first, counted).await
+        });
         let tail = Tail::begin(app.clone(), reader, client.session.version, Holds::Answer);
-        events(tail.events())
+        events(tail.or_directly(direct).events())
     }
 
     /// The stream of a modern `subscriptions/listen`.

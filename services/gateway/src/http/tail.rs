@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use ::mcp::{ProtocolVersion, sse};
 use bytes::{Bytes, BytesMut};
-use cache::{CacheError, Read, Reader};
+use cache::{CacheError, EventStreams, Read, Reader};
 use domain::KeyId;
 use futures_util::{Stream, stream};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::event_id;
@@ -37,6 +38,10 @@ pub(super) struct Tail {
     reader: Reader,
     after: u64,
     first: Option<Bytes>,
+    /// What comes past the stream when that cannot be reached.
+    direct: Option<mpsc::Receiver<Bytes>>,
+    /// Something has come so: everything else does.
+    directly: bool,
     holds: Holds,
     over: bool,
     /// When the session was last kept from looking unused.
@@ -77,12 +82,20 @@ impl Tail {
             reader,
             after,
             first: Some(first),
+            direct: None,
+            directly: false,
             holds,
             over: false,
             touched: Instant::now(),
             _open: Open::count(&app.metrics.streams),
             app,
         }
+    }
+
+    /// The same, with what may come past the stream.
+    pub(super) fn or_directly(mut self, messages: mpsc::Receiver<Bytes>) -> Self {
+        self.direct = Some(messages);
+        self
     }
 
     pub(super) fn events(self) -> impl Stream<Item = Bytes> + Send + 'static {
@@ -100,13 +113,37 @@ impl Tail {
             return None;
         }
         let app = self.app.clone();
-        tokio::select! {
-            biased;
-            read = app.streams.read(self.reader, self.after) => self.found(read).await,
-            () = tokio::time::sleep(app.config.keep_alive) => self.keep_alive().await,
-            () = self.drained(&app) => {
-                self.over = true;
-                Some(retry(&app).into())
+        let (mut direct, directly) = (self.direct.take(), self.directly);
+        loop {
+            let came = async {
+                match &mut direct {
+                    Some(messages) => messages.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                read = app.streams.read(self.reader, self.after), if !directly => {
+                    self.direct = direct;
+                    return self.found(read).await;
+                }
+                message = came => match message {
+                    Some(message) => {
+                        (self.direct, self.directly) = (direct, true);
+                        return Some(sse::encode(&message));
+                    }
+                    None if directly => return None,
+                    // All of it was kept.
+                    None => direct = None,
+                },
+                () = tokio::time::sleep(app.config.keep_alive) => {
+                    self.direct = direct;
+                    return self.keep_alive().await;
+                }
+                () = self.drained(&app) => {
+                    self.over = true;
+                    return Some(retry(&app).into());
+                }
             }
         }
     }

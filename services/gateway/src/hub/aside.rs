@@ -7,7 +7,7 @@ use ::mcp::mrtr::{InputRequest, input_requests, request_for_legacy};
 use ::mcp::rename::{Shape, rename};
 use ::mcp::{Message, ProtocolVersion, codes, notification, parse};
 use bytes::Bytes;
-use cache::{CacheError, SessionId};
+use cache::{CacheError, EventStreams, SessionId};
 use fabric::{Call, InputRequired, Inputs, Method, Outcome, Request};
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};

@@ -9,6 +9,7 @@
 mod aside;
 mod expiry;
 mod message;
+mod notices;
 mod registry;
 mod subscription;
 mod tell;
@@ -20,15 +21,17 @@ use std::time::Duration;
 
 use ::mcp::{ClientProfile, ProtocolVersion};
 use bytes::Bytes;
-use cache::{EventStreams, Mailboxes, SessionId, StreamId};
+use cache::{Mailboxes, SessionId, SessionRecord, StreamId};
 use domain::{ConnectorId, Principal, TenantId};
-use fabric::Execute;
+use fabric::{Call, Execute};
 use runtime::{Clock, IdGen, Process};
 use tokio::sync::mpsc;
 
 pub(crate) use registry::{Listening, TooMany};
 pub(crate) use subscription::Subscription;
+pub(crate) use uses::end_call;
 
+use crate::kept::{KeptSessions, KeptStreams};
 use crate::tenants::Tenants;
 use registry::State;
 
@@ -121,7 +124,8 @@ pub(crate) struct HubLimits {
 pub(crate) struct HubParts {
     pub(crate) tenants: Arc<Tenants>,
     pub(crate) workers: Arc<dyn Execute>,
-    pub(crate) streams: Arc<dyn EventStreams>,
+    pub(crate) sessions: Arc<KeptSessions>,
+    pub(crate) streams: Arc<KeptStreams>,
     pub(crate) mailboxes: Arc<dyn Mailboxes>,
     pub(crate) ids: Arc<dyn IdGen>,
     /// How long a client has to answer what it is asked.
@@ -170,6 +174,28 @@ impl Hub {
         self.0.add(place, filter, sink, dress)
     }
 
+    /// As [`listen`](Self::listen), for a session whose requests may come to other gateways: what
+    /// they change is heard of here, and who listened for it there does so no more.
+    ///
+    /// # Errors
+    /// As [`listen`](Self::listen).
+    pub(crate) async fn listen_for(
+        &self,
+        place: Place,
+        filter: Filter,
+        sink: Sink,
+    ) -> Result<Listening, TooMany> {
+        let mail = match place.session {
+            Some(session) => self.0.open_notices(session).await,
+            None => None,
+        };
+        let mut listening = self.0.add(place.clone(), filter, sink, Dress::Legacy)?;
+        if let Some(mail) = mail {
+            self.0.take_notices(&mut listening, &place, mail);
+        }
+        Ok(listening)
+    }
+
     /// Begins the answer to a `subscriptions/listen`.
     ///
     /// # Errors
@@ -178,15 +204,20 @@ impl Hub {
         Subscription::begin(self, place, listen)
     }
 
-    /// The subscriptions of a session that listens may have changed; one that does not listen now
-    /// takes them from its record when it does.
-    pub(crate) fn session_subscribed(&self, session: SessionId, uris: Vec<Box<str>>) {
-        self.0.resubscribe(session, uris);
+    /// The record of a session has changed. Whoever listens for it, here or elsewhere, goes by the
+    /// new one; a session that does not listen now takes it from its record when it does.
+    pub(crate) async fn session_changed(&self, session: SessionId, record: &SessionRecord) {
+        self.0.session_changed(session, record).await;
     }
 
     /// Whoever listens for a session does so no more, and its upstreams are told that it is over.
     pub(crate) fn session_ended(&self, session: SessionId) {
+        self.session_ended_at(session, Vec::new());
+    }
+
+    /// The same; `others` tell it to upstreams that other gateways may have called.
+    pub(crate) fn session_ended_at(&self, session: SessionId, others: Vec<Call>) {
         self.0.remove_session(session);
-        self.0.end_uses(session);
+        self.0.end_uses(session, others);
     }
 }

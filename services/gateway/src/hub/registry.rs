@@ -5,11 +5,14 @@ use std::collections::hash_map::Entry as Slot;
 use std::sync::{Arc, MutexGuard, Weak};
 use std::time::Duration;
 
-use cache::SessionId;
+use ::mcp::ClientProfile;
+
+use cache::{SessionId, SessionRecord};
 use domain::KeyId;
 use runtime::{Shutdown, Tasks};
 
 use super::expiry::Expiry;
+use super::notices::Notices;
 use super::uses::Uses;
 use super::watches::Watches;
 use super::{Dress, Filter, Inner, Place, Sink};
@@ -59,7 +62,9 @@ pub(super) struct Listener {
 pub(crate) struct Listening {
     inner: Weak<Inner>,
     slug: Arc<str>,
-    id: u64,
+    pub(super) id: u64,
+    /// What other gateways tell of its session.
+    pub(super) notices: Option<Notices>,
     tasks: Tasks,
     shutdown: Shutdown,
 }
@@ -197,6 +202,7 @@ impl Inner {
             inner: Arc::downgrade(self),
             slug,
             id,
+            notices: None,
             tasks: self.parts.process.tasks.clone(),
             shutdown: self.parts.process.shutdown.clone(),
         })
@@ -232,18 +238,35 @@ impl Inner {
         }
     }
 
-    pub(super) fn resubscribe(self: &Arc<Self>, session: SessionId, uris: Vec<Box<str>>) {
+    /// Whoever listens for a session here goes by this record. False when nobody does.
+    pub(super) fn take_record(
+        self: &Arc<Self>,
+        session: SessionId,
+        record: &SessionRecord,
+    ) -> bool {
         let slug = {
             let mut state = self.state();
             let Some((slug, id)) = state.of_session(session) else {
-                return;
+                return false;
             };
             let tenant = state.tenants.get_mut(&slug);
             let listener = tenant.and_then(|tenant| tenant.listeners.get_mut(&id));
-            let Some(listener) = listener else { return };
-            listener.filter.uris = uris;
+            let Some(listener) = listener else {
+                return false;
+            };
+            listener.filter.uris.clone_from(&record.subscriptions);
+            let level = record.log_level.as_deref();
+            if let Some(level) = level.and_then(|level| level.parse().ok()) {
+                let profile = &listener.place.profile;
+                listener.place.profile = Arc::new(ClientProfile {
+                    log_level: Some(level),
+                    log_default: false,
+                    ..ClientProfile::clone(profile)
+                });
+            }
             slug
         };
         self.look_at(&slug);
+        true
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ::mcp::notification;
 use bytes::Bytes;
+use cache::EventStreams;
 use domain::Scope;
 use fabric::{CallEvent, ConfigListener, List, Subject};
 use time::OffsetDateTime;

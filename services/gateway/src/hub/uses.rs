@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use ::mcp::ClientProfile;
 use cache::SessionId;
@@ -11,10 +12,13 @@ use domain::{ConnectorId, Principal, TenantId};
 use fabric::{Affinity, BoxFuture, Call, Events, Execute, Method, Outcome, Request};
 use tokio::time::Instant;
 
-use super::{Hub, Inner};
+use super::{Hub, Inner, Place};
+use crate::snapshot::Upstream;
 
 /// Sessions that are remembered; beyond, those go that called the longest time ago.
 const SESSIONS_MAX: usize = 32_768;
+/// How soon another gateway, where the session may have begun to listen, is told of a call again.
+const TELL_AGAIN: Duration = Duration::from_secs(5);
 
 /// The sessions that have called.
 #[derive(Default)]
@@ -34,6 +38,17 @@ struct At {
     connector: ConnectorId,
     version: i64,
     affinity: Affinity,
+    /// When whoever listens for the session elsewhere was told last.
+    told: Instant,
+}
+
+/// What a call is to where its session listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Noted {
+    First,
+    /// It has called there before, but not just now.
+    Again,
+    Known,
 }
 
 impl Uses {
@@ -42,8 +57,8 @@ impl Uses {
         used.is_some_and(|used| used.connectors.iter().any(|at| at.connector == connector))
     }
 
-    /// Notes a call. Tells whether it is the first there.
-    fn note(&mut self, session: SessionId, call: &Call) -> bool {
+    fn note(&mut self, session: SessionId, call: &Call) -> Noted {
+        let now = Instant::now();
         if self.0.len() >= SESSIONS_MAX && !self.0.contains_key(&session) {
             self.forget_half();
         }
@@ -59,16 +74,22 @@ impl Uses {
             connector: call.connector,
             version: call.version,
             affinity: call.affinity,
+            told: now,
         };
         let mut known = used.connectors.iter_mut();
         match known.find(|known| known.connector == at.connector) {
             Some(known) => {
+                let told = known.told;
                 *known = at;
-                false
+                if now.duration_since(told) >= TELL_AGAIN {
+                    return Noted::Again;
+                }
+                known.told = told;
+                Noted::Known
             }
             None => {
                 used.connectors.push(at);
-                true
+                Noted::First
             }
         }
     }
@@ -118,19 +139,62 @@ impl Inner {
         if !is_own || !call.client.capabilities.can_be_asked() {
             return;
         }
-        let listens = {
+        let (noted, listens) = {
             let mut state = self.state();
-            let is_first = state.uses.note(session, call);
-            is_first.then(|| state.of_session(session)).flatten()
+            (state.uses.note(session, call), state.of_session(session))
         };
-        if let Some((slug, _)) = listens {
-            self.look_at(&slug);
+        match (noted, listens) {
+            (Noted::First, Some((slug, _))) => self.look_at(&slug),
+            (Noted::First | Noted::Again, None) if self.parts.sessions.are_shared() => {
+                self.tell_use(session, call.connector);
+            }
+            _ => {}
         }
     }
 
-    /// Tells upstreams that a session is over.
-    pub(super) fn end_uses(&self, session: SessionId) {
-        for call in self.state().uses.end(session) {
+    /// Notes that a session that listens here has called a connector from another gateway.
+    pub(super) async fn note_elsewhere(
+        &self,
+        slug: &Arc<str>,
+        session: SessionId,
+        connector: ConnectorId,
+    ) {
+        let Ok(snapshot) = self.parts.tenants.get(slug).await else {
+            return;
+        };
+        let is_first = {
+            let mut state = self.state();
+            let Some((_, id)) = state.of_session(session) else {
+                return;
+            };
+            let tenant = state.tenants.get(slug);
+            let Some(listener) = tenant.and_then(|tenant| tenant.listeners.get(&id)) else {
+                return;
+            };
+            let place = listener.place.clone();
+            let endpoint = (*snapshot).as_ref();
+            let endpoint = endpoint.and_then(|all| all.endpoint_of(place.connector));
+            let mut all = endpoint.into_iter().flat_map(|all| all.upstreams());
+            let Some(upstream) = all.find(|upstream| upstream.connector == connector) else {
+                return;
+            };
+            let call = end_call(&place, upstream, session);
+            state.uses.note(session, &call) == Noted::First
+        };
+        if is_first {
+            self.look_at(slug);
+        }
+    }
+
+    /// Tells upstreams that a session is over: those that it has called, and `others`.
+    pub(super) fn end_uses(&self, session: SessionId, others: Vec<Call>) {
+        let mut calls = self.state().uses.end(session);
+        for other in others {
+            if !calls.iter().any(|call| call.connector == other.connector) {
+                calls.push(other);
+            }
+        }
+        for call in calls {
             let workers = self.parts.workers.clone();
             let tasks = &self.parts.process.tasks;
             tasks.disposable("end a session upstream", async move {
@@ -140,6 +204,23 @@ impl Inner {
                 Ok(())
             });
         }
+    }
+}
+
+/// What tells an upstream that a session is over.
+pub(crate) fn end_call(place: &Place, upstream: &Upstream, session: SessionId) -> Call {
+    Call {
+        tenant: place.tenant,
+        connector: upstream.connector,
+        version: upstream.version,
+        affinity: upstream.affinity,
+        request: Request::new(Method::EndSession, None),
+        client: place.profile.clone(),
+        principal: place.principal,
+        session: Some(session),
+        user_token: None,
+        deadline: super::TELL_WITHIN,
+        request_id: "end of session".to_owned(),
     }
 }
 

@@ -307,14 +307,17 @@ impl Connection {
             return Ok(Some(landed(refusal)));
         }
         let answer = match core::initialize(caller, id, params).await {
-            Ok((session, result)) => match core::take_up(caller, session).await {
-                Ok(client) => {
-                    self.listen(caller, &client);
-                    self.legacy = Some(client);
-                    Answer::result(id, &result)
+            Ok(begun) => {
+                let result = begun.result.clone();
+                match core::take_up(caller, begun).await {
+                    Ok(client) => {
+                        self.listen(caller, &client);
+                        self.legacy = Some(client);
+                        Answer::result(id, &result)
+                    }
+                    Err(gone) => gone.answer(id),
                 }
-                Err(gone) => gone.answer(id),
-            },
+            }
             Err(answer) => answer,
         };
         self.answer(answer.body, outgoing).await?;

@@ -121,10 +121,10 @@ async fn a_session_is_asked_on_its_own_stream_and_its_answer_goes_back() {
     let (ada, mut to_ada) = stand.listens().await;
     assert_eq!(stand.begun.recv().await, Some(None), "for all together");
     let (ben, mut to_ben) = stand.listens().await;
-    for session in [&ada, &ben] {
-        stand.calls(session).await;
-    }
-    let (of_ada, of_ben) = (stand.begun.recv().await, stand.begun.recv().await);
+    stand.calls(&ada).await;
+    let of_ada = stand.begun.recv().await;
+    stand.calls(&ben).await;
+    let of_ben = stand.begun.recv().await;
     let [of_ada, of_ben] = [of_ada.unwrap(), of_ben.unwrap()];
     assert!(of_ada.is_some() && of_ben.is_some() && of_ada != of_ben);
 

@@ -38,6 +38,10 @@ pub(crate) struct Rig {
     pub(crate) cache: Cache,
     pub(crate) keys: Vec<String>,
     hasher: KeyHasher,
+    config: Config,
+    root: Arc<RootKey>,
+    ids: Arc<SequentialIds>,
+    pub(crate) gateway: Gateway,
     pub(crate) trigger: ShutdownTrigger,
 }
 
@@ -48,7 +52,7 @@ pub(crate) struct Source {
     pub(crate) platform: Mutex<Vec<StoredKey>>,
     pub(crate) loads: Mutex<Vec<String>>,
     pub(crate) away: Mutex<bool>,
-    listener: Mutex<Option<Arc<dyn ConfigListener>>>,
+    listeners: Mutex<Vec<Arc<dyn ConfigListener>>>,
 }
 
 impl ConfigSource for Source {
@@ -75,7 +79,7 @@ impl ConfigSource for Source {
     }
 
     fn subscribe(&self, listener: Arc<dyn ConfigListener>) {
-        *self.listener.lock().unwrap() = Some(listener);
+        self.listeners.lock().unwrap().push(listener);
     }
 
     fn keys_used<'a>(&'a self, _keys: &'a [KeyId]) -> BoxFuture<'a, Result<(), SourceError>> {
@@ -92,12 +96,9 @@ impl Source {
         change(tenant);
         let (subject, revision) = (Subject::Tenant(slug.to_owned()), tenant.revision);
         drop(tenants);
-        self.listener
-            .lock()
-            .unwrap()
-            .as_ref()
-            .unwrap()
-            .changed(&subject, revision);
+        for listener in self.listeners.lock().unwrap().iter() {
+            listener.changed(&subject, revision);
+        }
     }
 }
 
@@ -240,12 +241,59 @@ impl Rig {
     }
 
     pub(crate) fn with(config: Config) -> Self {
-        let root = RootKey::generate();
-        let (trigger, process) = Process::new();
-        let source = Arc::new(Source::default());
-        let worker = Arc::new(Worker::default());
-        let clock = Arc::new(ManualClock::new(NOW));
         let cache = Cache::local(&config.cache_limits());
+        Self::over(config, cache)
+    }
+
+    /// The same over a cache of the test's own.
+    pub(crate) fn over(config: Config, cache: Cache) -> Self {
+        let mut rig = Self::build(
+            config,
+            cache,
+            (
+                Arc::new(RootKey::generate()),
+                Arc::new(Source::default()),
+                Arc::new(Worker::default()),
+                Arc::new(ManualClock::new(NOW)),
+                Arc::new(SequentialIds::default()),
+            ),
+        );
+        for (number, slug) in [(1, "acme"), (2, "rival")] {
+            rig.add_tenant(number, slug);
+        }
+        rig
+    }
+
+    /// Another gateway of the same cluster, over a cache that leads to the same store.
+    pub(crate) fn beside(&self, cache: Cache) -> Self {
+        let mut rig = Self::build(
+            self.config.clone(),
+            cache,
+            (
+                self.root.clone(),
+                self.source.clone(),
+                self.worker.clone(),
+                self.clock.clone(),
+                self.ids.clone(),
+            ),
+        );
+        rig.keys = self.keys.clone();
+        rig
+    }
+
+    #[expect(clippy::type_complexity, reason = "named where they are made")]
+    fn build(
+        config: Config,
+        cache: Cache,
+        (root, source, worker, clock, ids): (
+            Arc<RootKey>,
+            Arc<Source>,
+            Arc<Worker>,
+            Arc<ManualClock>,
+            Arc<SequentialIds>,
+        ),
+    ) -> Self {
+        let (trigger, process) = Process::new();
         let deps = Deps {
             source: source.clone(),
             workers: worker.clone(),
@@ -253,11 +301,11 @@ impl Rig {
             hasher: KeyHasher::new(&root),
             sealer: TokenSealer::new(&root, "mcp-session"),
             clock: clock.clone(),
-            ids: Arc::new(SequentialIds::default()),
+            ids: ids.clone(),
         };
-        let router = Gateway::build(config, deps, &process).unwrap().router();
-        let mut rig = Self {
-            router,
+        let gateway = Gateway::build(config.clone(), deps, &process).unwrap();
+        Self {
+            router: gateway.router(),
             source,
             worker,
             clock,
@@ -265,12 +313,12 @@ impl Rig {
             cache,
             keys: Vec::new(),
             hasher: KeyHasher::new(&root),
+            config,
+            root,
+            ids,
+            gateway,
             trigger,
-        };
-        for (number, slug) in [(1, "acme"), (2, "rival")] {
-            rig.add_tenant(number, slug);
         }
-        rig
     }
 
     fn add_tenant(&mut self, number: u128, slug: &str) {

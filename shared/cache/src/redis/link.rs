@@ -4,6 +4,9 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster_async::ClusterConnection;
 use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, ServerErrorKind, ToRedisArgs, Value};
@@ -30,6 +33,14 @@ pub(super) struct Link {
     pub(super) back: Notify,
     connection: Mutex<Option<Connection>>,
     in_flight: Semaphore,
+    /// Commands, by what became of them.
+    pub(super) operations: Family<Labels, Counter>,
+}
+
+/// What became of a command, as a label.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Labels {
+    outcome: &'static str,
 }
 
 #[derive(Clone)]
@@ -61,12 +72,18 @@ impl Link {
             back: Notify::new(),
             connection: Mutex::default(),
             in_flight: Semaphore::new(config.in_flight),
+            operations: Family::default(),
         }
     }
 
     /// The beginning of the names of all keys with this hash tag.
     pub(super) fn base(&self, tag: impl std::fmt::Display) -> String {
         format!("{}:{{{tag}}}:", self.prefix)
+    }
+
+    /// The key that says that a node is there; its hash tag is the node.
+    pub(super) fn heart(&self, node: &str) -> String {
+        format!("{}:{{{node}}}:h", self.prefix)
     }
 
     pub(super) fn channel(&self) -> String {
@@ -123,6 +140,21 @@ impl Link {
 
     /// What the server answers, unless it cannot be reached. Refusals of the server are answers.
     async fn run(&self, tag: &str, command: &Cmd) -> Result<Result<Value, RedisError>, CacheError> {
+        let ran = self.try_run(tag, command).await;
+        let outcome = match &ran {
+            Ok(Ok(_)) => "ok",
+            Ok(Err(_)) => "refused",
+            Err(_) => "unavailable",
+        };
+        self.operations.get_or_create(&Labels { outcome }).inc();
+        ran
+    }
+
+    async fn try_run(
+        &self,
+        tag: &str,
+        command: &Cmd,
+    ) -> Result<Result<Value, RedisError>, CacheError> {
         let breaker = self.breakers.of(tag.as_bytes());
         let away = || CacheError::Unavailable("Redis is away".to_owned());
         let epoch = breaker.closed().ok_or_else(away)?;

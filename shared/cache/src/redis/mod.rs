@@ -25,6 +25,7 @@ mod breaker;
 mod config;
 mod counters;
 mod courier;
+mod examine;
 mod keeper;
 mod link;
 mod mailboxes;
@@ -34,6 +35,7 @@ mod sessions;
 mod streams;
 
 pub use config::{RedisConfig, RedisConfigError, RedisUrl};
+pub use examine::RedisExamination;
 
 impl Cache {
     /// Everything in Redis. Returns at once: until Redis is reached, and whenever it is away,
@@ -50,6 +52,11 @@ impl Cache {
     ) -> Result<Self, RedisConfigError> {
         let maker = Arc::new(Maker::new(config.check()?, config.timeout)?);
         let link = Arc::new(Link::new(config, maker.is_cluster(), ids.next()));
+        process.metrics.register(
+            "cache_operations",
+            "Commands for Redis, by what became of them",
+            link.operations.clone(),
+        );
         let (sessions, lister) = RedisSessions::new(link.clone(), limits.sessions);
         let streams = RedisStreams::new(link.clone(), limits.streams);
         let mailboxes = RedisMailboxes::new(link.clone(), ids);

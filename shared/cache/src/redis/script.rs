@@ -54,6 +54,8 @@ pub(super) static STREAM_RENEW: Script = script!("common", "streams", "stream_re
 pub(super) static STREAM_STANDALONE: Script = script!("common", "streams", "stream_standalone");
 pub(super) static STREAM_FORGET: Script = script!("common", "streams", "stream_forget");
 pub(super) static STREAM_DROP: Script = script!("common", "streams", "stream_drop");
+pub(super) static STREAM_BEQUEATH: Script = script!("common", "streams", "stream_bequeath");
+pub(super) static STREAM_BURY: Script = script!("common", "streams", "stream_bury");
 pub(super) static STREAM_SHED: Script = script!("common", "streams", "stream_shed");
 
 pub(super) static MAIL_OPEN: Script = script!("common", "mail", "mail_open");

@@ -358,6 +358,10 @@ impl Sessions for RedisSessions {
     fn count(&self) -> u64 {
         self.count.load(Ordering::Relaxed)
     }
+
+    fn outlives_process(&self) -> bool {
+        true
+    }
 }
 
 fn text(bytes: &[u8]) -> Result<Box<str>, CacheError> {

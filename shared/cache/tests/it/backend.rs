@@ -119,8 +119,18 @@ impl<S> OnRedis<S> {
 
     /// A node among those with the same prefix, that has found Redis.
     pub(crate) async fn node(&self, prefix: &str, limits: &LocalLimits) -> Cache {
+        self.node_of(&self.process, prefix, limits).await
+    }
+
+    /// The same, in a process of its own.
+    pub(crate) async fn node_of(
+        &self,
+        process: &Process,
+        prefix: &str,
+        limits: &LocalLimits,
+    ) -> Cache {
         let ids = Arc::new(TimeOrderedIds);
-        let cache = Cache::redis(&self.config(prefix), limits, &self.process, ids).unwrap();
+        let cache = Cache::redis(&self.config(prefix), limits, process, ids).unwrap();
         works(&cache).await;
         cache
     }

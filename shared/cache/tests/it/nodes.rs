@@ -6,6 +6,7 @@ use bytes::Bytes;
 use cache::{Cache, Changed, LocalLimits, Read, Reader, SessionLimits, SessionOwner, StreamLimits};
 use domain::{KeyId, TenantId};
 use futures_util::future::join_all;
+use runtime::Process;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
@@ -97,6 +98,8 @@ on_both!(
     of_all_who_race_for_a_mark_one_gets_it,
     a_cap_holds_over_all_nodes,
     a_session_that_ended_on_one_node_has_ended_on_all_for_good,
+    the_stream_of_a_node_that_is_gone_ends_with_its_last_words,
+    a_node_that_lives_but_says_nothing_is_not_taken_for_gone,
 );
 
 async fn a_stream_is_taken_up_from_another_node_while_it_is_produced<S>(
@@ -150,6 +153,55 @@ async fn a_newer_reader_of_another_node_takes_over_and_the_older_ends<S>(
     first.streams.detach(older);
     append(&first, text(1)).await;
     read_until(&second, newer, 0, 1).await;
+}
+
+async fn the_stream_of_a_node_that_is_gone_ends_with_its_last_words<S>(
+    redis: &OnRedis<S>,
+    prefix: &str,
+) {
+    let (trigger, process) = Process::new();
+    let lost = redis.node_of(&process, prefix, &limits()).await;
+    let second = redis.node(prefix, &limits()).await;
+    lost.streams.open(SESSION, STREAM).await.unwrap();
+    let words = Bytes::from_static(b"gone");
+    lost.streams
+        .bequeath(SESSION, STREAM, words.clone())
+        .await
+        .unwrap();
+    append(&lost, text(1)).await;
+    let reader = attach(&second, 0).await.unwrap();
+    read_until(&second, reader, 0, 1).await;
+
+    trigger.end();
+    drop(lost);
+
+    let read = in_time(second.streams.read(reader, 1)).await.unwrap();
+    assert_eq!(read, Read::Events(vec![(2, words)]));
+    let read = in_time(second.streams.read(reader, 2)).await.unwrap();
+    assert_eq!(read, Read::End);
+}
+
+async fn a_node_that_lives_but_says_nothing_is_not_taken_for_gone<S>(
+    redis: &OnRedis<S>,
+    prefix: &str,
+) {
+    let (first, second) = (
+        redis.node(prefix, &limits()).await,
+        redis.node(prefix, &limits()).await,
+    );
+    first.streams.open(SESSION, STREAM).await.unwrap();
+    let words = Bytes::from_static(b"gone");
+    first
+        .streams
+        .bequeath(SESSION, STREAM, words)
+        .await
+        .unwrap();
+    let reader = attach(&second, 0).await.unwrap();
+
+    let quiet = timeout(Duration::from_secs(9), second.streams.read(reader, 0)).await;
+    assert!(quiet.is_err(), "{quiet:?}");
+    append(&first, text(1)).await;
+    read_until(&second, reader, 0, 1).await;
 }
 
 async fn a_newer_standalone_stream_of_another_node_closes_the_one_before<S>(

@@ -22,8 +22,9 @@ use self::ledger::{Ledger, Stage};
 use super::courier::Told;
 use super::link::{Link, args};
 use super::script::{
-    STREAM_APPEND, STREAM_ATTACH, STREAM_CLOSE, STREAM_DETACH, STREAM_DROP, STREAM_FORGET,
-    STREAM_OPEN, STREAM_READ, STREAM_RENEW, STREAM_SHED, STREAM_STANDALONE, Script,
+    STREAM_APPEND, STREAM_ATTACH, STREAM_BEQUEATH, STREAM_BURY, STREAM_CLOSE, STREAM_DETACH,
+    STREAM_DROP, STREAM_FORGET, STREAM_OPEN, STREAM_READ, STREAM_RENEW, STREAM_SHED,
+    STREAM_STANDALONE, Script,
 };
 use crate::local::StreamLimits;
 use crate::{CacheError, EventStreams, Read, Reader, SessionId, StreamId};
@@ -44,6 +45,9 @@ const DROPS: usize = 16;
 const LOOKS: usize = 128;
 /// After how long a reader looks again although nobody has said that Redis is back.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How often a node says that it is there, and for how long that counts.
+const BEAT: Duration = Duration::from_secs(1);
+const ALIVE_FOR: Duration = Duration::from_secs(6);
 /// Messages that are remembered because nobody knows whether they arrived.
 const UNSURE: usize = 1_024;
 
@@ -198,10 +202,16 @@ impl RedisStreams {
             let found = self.look(reader, after).await;
             drop(permit);
             match found {
-                Ok(Some(read)) => return Ok(read),
-                Ok(None) => {
+                Ok(Found::Read(read)) => return Ok(read),
+                Ok(Found::Nothing(producer)) => {
                     self.desk.quiet(reader, version, after);
-                    changed.await;
+                    match producer {
+                        None => changed.await,
+                        Some(producer) => tokio::select! {
+                            () = changed => {}
+                            () = self.missing(&producer) => self.bury(reader, &producer).await,
+                        },
+                    }
                 }
                 Err(CacheError::Unavailable(_)) => tokio::select! {
                     () = back => {}
@@ -214,7 +224,7 @@ impl RedisStreams {
     }
 
     /// What there is to read; nothing when there is nothing yet.
-    async fn look(&self, reader: Reader, after: u64) -> Result<Option<Read>, CacheError> {
+    async fn look(&self, reader: Reader, after: u64) -> Result<Found, CacheError> {
         let id = simple(reader.stream);
         let found: Value = self
             .eval(&STREAM_READ, reader.session, |command| {
@@ -228,16 +238,62 @@ impl RedisStreams {
                     Value::BulkString(bytes) => Some(Bytes::from(bytes)),
                     _ => None,
                 });
-                Some(Read::Events((after + 1..).zip(messages).collect()))
+                Found::Read(Read::Events((after + 1..).zip(messages).collect()))
             }
             Value::BulkString(word) => match word.as_slice() {
-                b"wait" => None,
-                b"end" => Some(Read::End),
-                b"taken" => Some(Read::TakenOver),
-                _ => Some(Read::Lost),
+                b"wait" => Found::Nothing(None),
+                b"end" => Found::Read(Read::End),
+                b"taken" => Found::Read(Read::TakenOver),
+                word => match word.strip_prefix(b"wait") {
+                    Some(node) => Found::Nothing(Some(String::from_utf8_lossy(node).into_owned())),
+                    None => Found::Read(Read::Lost),
+                },
             },
-            _ => Some(Read::Lost),
+            _ => Found::Read(Read::Lost),
         })
+    }
+
+    /// Says that this node is there.
+    async fn beat(&self) {
+        let tag = &self.link.node;
+        let mut command = redis::cmd("SET");
+        command.arg(self.link.heart(tag)).arg(1);
+        command.arg("PX").arg(ms(ALIVE_FOR));
+        if let Err(error) = self.link.command::<Value>(tag, &command).await {
+            tracing::debug!("this node may look gone for a while: {error}");
+        }
+    }
+
+    async fn is_there(&self, node: &str) -> Result<bool, CacheError> {
+        let mut command = redis::cmd("EXISTS");
+        command.arg(self.link.heart(node));
+        self.link.command(node, &command).await
+    }
+
+    /// Resolves when `node` was missing twice in a row while this one was not: then it is not Redis
+    /// that was away for both.
+    async fn missing(&self, node: &str) {
+        let mut missed = 0;
+        while missed < 2 {
+            tokio::time::sleep(BEAT).await;
+            let found = tokio::join!(self.is_there(node), self.is_there(&self.link.node));
+            missed = match found {
+                (Ok(false), Ok(true)) => missed + 1,
+                _ => 0,
+            };
+        }
+    }
+
+    /// Ends what a node that is gone had begun.
+    async fn bury(&self, reader: Reader, producer: &str) {
+        let (id, age) = (simple(reader.stream), ms(self.limits.age));
+        let buried = self.eval::<Value>(&STREAM_BURY, reader.session, |command| {
+            args(command, &[&id, &producer, &EVENT_COST, &age]);
+        });
+        match buried.await {
+            Ok(_) => self.desk.changed(reader.stream),
+            Err(error) => tracing::debug!("a stream of a lost node stays open: {error}"),
+        }
     }
 
     /// Puts off the expiry of the streams that are read here, and tells of readers that left.
@@ -245,9 +301,12 @@ impl RedisStreams {
     pub(super) async fn keep(self: Arc<Self>) {
         let mut tick = tokio::time::interval(self.limits.unread / 4);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut beat = tokio::time::interval(BEAT);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 _ = tick.tick() => self.renew().await,
+                _ = beat.tick() => self.beat().await,
                 () = self.desk.left.notified() => {}
             }
             let left = self.desk.take_left();
@@ -298,9 +357,19 @@ impl Told for RedisStreams {
     }
 }
 
+/// What a look brings.
+enum Found {
+    Read(Read),
+    /// Not yet; with the node that produces, where that is another one.
+    Nothing(Option<String>),
+}
+
 /// A reader that waits for nothing any more: it has left, or another has taken over.
-fn or_taken_over(read: Option<Read>) -> Read {
-    read.unwrap_or(Read::TakenOver)
+fn or_taken_over(found: Found) -> Read {
+    match found {
+        Found::Read(read) => read,
+        Found::Nothing(_) => Read::TakenOver,
+    }
 }
 
 fn simple(id: Uuid) -> String {
@@ -323,6 +392,21 @@ impl EventStreams for RedisStreams {
             self.ledger.note(session, stream, 0, Stage::Unread);
             self.make_room_or_say(session, stream).await;
             Ok(())
+        })
+    }
+
+    fn bequeath(
+        &self,
+        session: SessionId,
+        stream: StreamId,
+        last_words: Bytes,
+    ) -> BoxFuture<'_, Result<(), CacheError>> {
+        Box::pin(async move {
+            let id = simple(stream);
+            let left = self.eval::<Value>(&STREAM_BEQUEATH, session, |command| {
+                args(command, &[&id, &&*last_words]);
+            });
+            left.await.map(drop)
         })
     }
 
