@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::extract::FromRequestParts;
-use axum::middleware::map_response;
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use http::header::{CACHE_CONTROL, ETAG, IF_MATCH};
@@ -17,7 +17,7 @@ use crate::openapi::{PREFIX, Table};
 use crate::operations::Operations;
 use crate::page::PageRequest;
 use crate::tenants::Expected;
-use crate::{auth, connectors, docs, keys, tenants, tools};
+use crate::{auth, connectors, docs, enforcement, keys, nodes, tenants, tools};
 
 /// Seconds after which something unavailable may be asked for again.
 const RETRY_AFTER: u32 = 1;
@@ -32,6 +32,7 @@ pub(crate) fn table() -> Table {
         connectors::api::routes,
         tools::api::routes,
         keys::api::routes,
+        nodes::api::routes,
         auth::api::routes,
     ] {
         table = routes(table);
@@ -42,6 +43,10 @@ pub(crate) fn table() -> Table {
 pub(crate) fn router(operations: Operations) -> Router {
     table()
         .into_router()
+        .route_layer(from_fn_with_state(
+            operations.clone(),
+            enforcement::follow_rest,
+        ))
         .route(&format!("{PREFIX}/{{*rest}}"), any(web::not_found))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(map_response(uncached))

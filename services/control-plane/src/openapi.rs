@@ -94,6 +94,11 @@ impl Table {
     ) -> Self {
         let path = format!("{PREFIX}{path}");
         self.router = self.router.route(&path, route);
+        let doc = if matches!(method, HttpMethod::Get) {
+            doc
+        } else {
+            doc.changes()
+        };
         let (operation, schemas) = doc.operation(&path);
         self.describe(method, path, operation);
         self.components.schemas.extend(schemas);
@@ -133,6 +138,7 @@ impl Table {
                 tag("tenants", "Customers of the operator."),
                 tag("connectors", "What a tenant has connected."),
                 tag("tools", "What a connector offers."),
+                tag("nodes", "The processes of the installation."),
                 tag("keys", "API keys: what opens the platform, and how far."),
                 tag("auth", "Who is asking."),
             ]))
@@ -143,7 +149,9 @@ impl Table {
 const DESCRIPTION: &str = "Tenants, their connectors and tools, and API keys. \
     Every operation needs an API key as `Authorization: Bearer …`. Errors are problem documents \
     (RFC 9457) whose `type` is stable. Single resources carry an `ETag`, which `If-Match` takes on \
-    changes; creations take an `Idempotency-Key`. Every answer carries `x-request-id`.";
+    changes; creations take an `Idempotency-Key`. Changes say in \
+    `Turnbuckle-Revision` which revision they are, and with `wait` in `Turnbuckle-Enforced` whether \
+    every gateway enforces it. Every answer carries `x-request-id`.";
 
 /// The document, as JSON text.
 pub fn document() -> String {

@@ -11,11 +11,13 @@ use runtime::{Clock, IdGen, Process};
 use storage::Storage;
 use time::OffsetDateTime;
 use tracing::Instrument;
+use uuid::Uuid;
 
 use crate::auth::KeyUses;
 use crate::catalog::CatalogView;
 use crate::config::Config;
 use crate::connectors::{Reports, Syncs};
+use crate::enforcement;
 use crate::error::{Error, Resource};
 use crate::service::Deps;
 
@@ -32,6 +34,9 @@ struct Core {
     syncs: Syncs,
     reports: Reports,
     uses: KeyUses,
+    /// Names this run of the process, and when it began.
+    run: (Uuid, OffsetDateTime),
+    in_cluster: OnceLock<()>,
 }
 
 impl std::fmt::Debug for Operations {
@@ -43,8 +48,10 @@ impl std::fmt::Debug for Operations {
 impl Operations {
     pub(crate) fn new(config: Config, deps: Deps, process: &Process) -> Self {
         Self(Arc::new(Core {
-            syncs: Syncs::new(config.syncs_at_once),
+            syncs: Syncs::new(config.syncs_at_once, &process.metrics),
             reports: Reports::new(config.resync_delay, config.resync_min_interval),
+            run: (deps.ids.next(), now(&*deps.clock)),
+            in_cluster: OnceLock::new(),
             config,
             deps,
             process: process.clone(),
@@ -93,8 +100,21 @@ impl Operations {
     /// The time, cut to the microseconds that storage keeps: what is answered now is what is read
     /// later.
     pub(crate) fn now(&self) -> OffsetDateTime {
-        let now = Clock::now(&*self.0.deps.clock);
-        now.replace_microsecond(now.microsecond()).unwrap_or(now)
+        now(&*self.0.deps.clock)
+    }
+
+    /// Names this run of the process, and when it began.
+    pub(crate) fn own_run(&self) -> (Uuid, OffsetDateTime) {
+        self.0.run
+    }
+
+    /// Whether there are other processes that the database knows of.
+    pub(crate) fn is_in_cluster(&self) -> bool {
+        self.0.in_cluster.get().is_some()
+    }
+
+    pub(crate) fn join_cluster(&self) {
+        self.0.in_cluster.get_or_init(|| ());
     }
 
     pub(crate) fn attach_workers(&self, workers: Arc<dyn Workers>) -> Result<(), Error> {
@@ -120,6 +140,7 @@ impl Operations {
 
     /// Tells all listeners of a committed change. Call it before the change is acknowledged.
     pub(crate) fn changed(&self, subject: &Subject, revision: i64) {
+        enforcement::note(revision);
         for listener in self.0.listeners.read().expect("no panic while held").iter() {
             listener.changed(subject, revision);
         }
@@ -137,7 +158,8 @@ impl Operations {
         T: Send + 'static,
     {
         let span = tracing::Span::current();
-        let ended = self.0.process.tasks.joinable(change.instrument(span)).await;
+        let change = enforcement::carried(change.instrument(span));
+        let ended = self.0.process.tasks.joinable(change).await;
         ended.unwrap_or_else(|error| Err(Error::internal("carry out a change", error)))
     }
 
@@ -182,4 +204,9 @@ impl Operations {
             );
         }
     }
+}
+
+fn now(clock: &dyn Clock) -> OffsetDateTime {
+    let now = clock.now();
+    now.replace_microsecond(now.microsecond()).unwrap_or(now)
 }

@@ -69,6 +69,28 @@ impl NatsConfig {
     }
 }
 
+impl NatsConfig {
+    /// Connects once, for who sets it up; gives the server's version.
+    ///
+    /// # Errors
+    /// One sentence: the configuration is wrong, or no server lets us in.
+    pub async fn examine(&self) -> Result<String, String> {
+        let said = |error: NatsError| error.to_string();
+        let servers = addresses(self).map_err(said)?;
+        checked_subject(&self.subject).map_err(said)?;
+        let (connections, _) = watch::channel(0);
+        let options = options(self, connections, broadcast::Sender::new(1), Arc::default());
+        let client = options.connect(servers).await.map_err(|e| e.to_string())?;
+        // It would try for ever.
+        match timeout(CONNECTING + PROBING, client.flush()).await {
+            Ok(Ok(())) if client.connection_state() == State::Connected => {
+                Ok(client.server_info().version)
+            }
+            _ => Err("no server lets us in: see its log".to_owned()),
+        }
+    }
+}
+
 /// The configuration cannot be used. That a server cannot be reached is no error.
 #[derive(Debug, thiserror::Error)]
 pub enum NatsError {

@@ -11,6 +11,7 @@ mod approvals;
 mod changes;
 mod connectors;
 mod error;
+mod examine;
 mod keys;
 mod leases;
 mod lock;
@@ -32,6 +33,7 @@ mod wall;
 
 pub use changes::Changes;
 pub use error::{Constraint, StorageError};
+pub use examine::{Examination, examine};
 pub use leases::Leadership;
 pub use nodes::{KnownNode, Node};
 pub use open::{Storage, StorageConfig, TenantStorage};

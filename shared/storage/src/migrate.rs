@@ -169,6 +169,19 @@ async fn apply_missing(tx: &mut Tx) -> Result<(), StorageError> {
     }
 }
 
+/// Migrations that a start would apply. Of a database that is ours.
+pub(crate) async fn count_missing(tx: &mut Tx) -> Result<usize, StorageError> {
+    let applied: Vec<(i64, String)> = fetch_all!(&mut *tx, sqlx::query_as(LIST_MIGRATIONS))?;
+    let newest = applied.iter().map(|(version, _)| *version).max();
+    let known = MIGRATIONS.last().map_or(0, |step| step.version);
+    if let Some(newest) = newest.filter(|newest| *newest > known) {
+        check_newer(tx, newest).await?;
+    }
+    let is_missing =
+        |step: &&Migration| applied.iter().all(|(version, _)| *version != step.version);
+    Ok(MIGRATIONS.iter().filter(is_missing).count())
+}
+
 /// Whether this code runs on a schema that a newer version has brought further.
 async fn check_newer(tx: &mut Tx, newest: i64) -> Result<(), StorageError> {
     let (needs,): (i64,) = fetch_one!(tx, sqlx::query_as(FIND_NEEDS))?;

@@ -33,6 +33,7 @@ const LIST_NODES: &str = "
     ORDER BY role, id
     LIMIT $2";
 const DELETE_NODE: &str = "DELETE FROM nodes WHERE id = $1";
+const DELETE_SILENT_NODE: &str = "DELETE FROM nodes WHERE id = $1 AND last_seen <= $2";
 const PRUNE_NODES: &str = "DELETE FROM nodes WHERE last_seen < $1";
 
 /// Nodes that are told of at most.
@@ -150,6 +151,23 @@ impl Storage {
         let mut tx = self.write().await?;
         execute!(&mut tx, sqlx::query(DELETE_NODE).bind(id))?;
         tx.commit().await
+    }
+
+    /// Forgets a node that was not heard of after `last_seen`; says whether that is so.
+    pub async fn forget_node_since(
+        &self,
+        id: Uuid,
+        last_seen: OffsetDateTime,
+    ) -> Result<bool, StorageError> {
+        let mut tx = self.write().await?;
+        let forgotten = execute!(
+            &mut tx,
+            sqlx::query(DELETE_SILENT_NODE)
+                .bind(id)
+                .bind(micros(last_seen))
+        )?;
+        tx.commit().await?;
+        Ok(forgotten == 1)
     }
 
     /// Forgets nodes that were not heard of for longer than this; says how many.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ::fabric::{ConfigListener, Subject};
 use bus::{Bus, BusState, Heard, Hint};
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::watch;
 
 use crate::operations::Operations;
@@ -82,6 +83,17 @@ impl Publisher {
 
     async fn look(&self, operations: &Operations) {
         let readiness = &operations.process().readiness;
+        let metrics = &operations.process().metrics;
+        let latest = metrics.register(
+            "config_revision_latest",
+            "The newest revision that is stored",
+            Gauge::<i64>::default(),
+        );
+        let hints_up = metrics.register(
+            "change_hints_up",
+            "Whether hints of changes reach this control-plane",
+            Gauge::<i64>::default(),
+        );
         let mut every = tokio::time::interval(LOOK_EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -91,12 +103,15 @@ impl Publisher {
             }
             match operations.storage().last_revision().await {
                 Ok(revision) => {
+                    latest.set(revision);
                     self.heard(revision);
                     readiness.recover(NAME);
                 }
                 Err(error) => readiness.degrade(NAME, error.to_string()),
             }
-            match self.bus.state() {
+            let state = self.bus.state();
+            hints_up.set(i64::from(matches!(state, BusState::Up)));
+            match state {
                 BusState::Up => readiness.recover(HINTS),
                 BusState::Down => {
                     readiness.degrade(HINTS, "changes of others are found by looking")

@@ -6,6 +6,8 @@
 mod feed;
 mod leader;
 mod registry;
+#[cfg(test)]
+mod tests;
 mod wait;
 
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use secrecy::SecretSlice;
 use tokio::sync::watch;
 
 pub(crate) use leader::Leadership;
+pub(crate) use registry::{FORGET_AFTER, SILENT_FOR};
 pub use wait::Behind;
 
 use crate::operations::Operations;
@@ -55,6 +58,7 @@ impl Nodes {
     /// Begins to follow the log of changes and the list of nodes, and to tell others of changes
     /// that are made here.
     pub(crate) fn start(operations: &Operations, deps: ClusterDeps) -> Self {
+        operations.join_cluster();
         let feed = Feed::start(operations, deps.bus);
         let registry = Registry::start(operations, &feed, deps.node);
         Self(Arc::new(Inner {

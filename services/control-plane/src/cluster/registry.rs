@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ::fabric::{NodeInfo, NodeReport, Role, SourceError, WorkerAddress};
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use super::feed::Feed;
 use crate::operations::Operations;
@@ -13,9 +14,12 @@ use crate::operations::Operations;
 /// How often the list is read, and this control-plane says how it does itself.
 const EVERY: Duration = Duration::from_secs(1);
 /// A node that has said nothing for so long is not counted on; it speaks once a second.
-pub(super) const SILENT_FOR: Duration = Duration::from_secs(5);
+pub(crate) const SILENT_FOR: Duration = Duration::from_secs(5);
+/// A node whose line broke has come back by then, here or elsewhere, or it is gone. It tries again
+/// after a tenth of a second.
+const COME_BACK_WITHIN: Duration = Duration::from_secs(1);
 /// How long the list keeps a node that is gone.
-const FORGET_AFTER: Duration = Duration::from_secs(600);
+pub(crate) const FORGET_AFTER: Duration = Duration::from_secs(600);
 
 /// Who is there.
 pub(super) struct Registry(Arc<Inner>);
@@ -59,13 +63,28 @@ impl Registry {
         Ok(())
     }
 
-    /// A worker whose line broke gets no new calls until it speaks again, here or elsewhere.
+    /// A worker whose line broke gets no new calls until it speaks again, here or elsewhere. A node
+    /// that does not come back soon leaves the list, so that nobody waits for it.
     pub(super) async fn lost(&self, node: &str) {
         self.0
             .lost()
             .insert(node.to_owned(), tokio::time::Instant::now());
         if let Err(error) = self.0.read_workers().await {
             tracing::warn!("cannot read the list of workers: {error}");
+        }
+        // Lines that we end ourselves say nothing of the nodes.
+        let process = self.0.operations.process();
+        if let Ok(id) = node.parse()
+            && !process.shutdown.is_draining()
+        {
+            let registry = self.0.clone();
+            process.tasks.disposable("lost node", async move {
+                let shutdown = registry.operations.process().shutdown.clone();
+                tokio::select! {
+                    () = shutdown.draining() => Ok(()),
+                    forgotten = registry.forget_unless_back(id) => forgotten.map_err(Into::into),
+                }
+            });
         }
     }
 }
@@ -97,6 +116,21 @@ impl Inner {
         };
         let storage = self.operations.storage();
         storage.save_nodes(&[row]).await.map_err(unreadable)
+    }
+
+    /// Whether it has come back shows in when it was heard of last: it may have another
+    /// control-plane now.
+    async fn forget_unless_back(&self, id: Uuid) -> Result<(), storage::StorageError> {
+        let storage = self.operations.storage();
+        let known = storage.list_nodes(FORGET_AFTER).await?;
+        let Some(known) = known.into_iter().find(|known| known.node.id == id) else {
+            return Ok(());
+        };
+        tokio::time::sleep(COME_BACK_WITHIN).await;
+        if storage.forget_node_since(id, known.last_seen).await? {
+            tracing::info!(node = %id, role = known.node.role.as_str(), "a node is gone");
+        }
+        Ok(())
     }
 
     async fn read_workers(&self) -> Result<(), SourceError> {

@@ -1,17 +1,17 @@
 //! REST: connectors, and the processes of hosted ones.
 
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::Extension;
+use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa::openapi::schema::Type;
-use web::{FieldError, Json, PageQuery, Path, Problem};
+use web::{Json, PageQuery, Path, Problem};
 
 use super::{ConnectorPatch, ConnectorView, NewConnector, ProcessView, StderrLineView};
 use crate::api::{created, problem, tagged};
 use crate::auth::Caller;
+use crate::enforcement::Wait;
 use crate::idempotency::Creation;
 use crate::openapi::{Doc, Table};
 use crate::operations::Operations;
@@ -32,11 +32,6 @@ pub(crate) fn routes(table: Table) -> Table {
             ALL,
             create,
             doc("createConnector", "Connect a service or an MCP server")
-                .query(
-                    "wait",
-                    Type::Boolean,
-                    "Answer only after the first reading of its tools ended, either way.",
-                )
                 .takes::<NewConnector>()
                 .creates()
                 .answers_tagged::<ConnectorView>(201)
@@ -132,28 +127,18 @@ struct Stderr {
     lines: Vec<StderrLineView>,
 }
 
-#[derive(Deserialize)]
-struct Wait {
-    #[serde(default)]
-    wait: bool,
-}
-
 async fn create(
     caller: Caller,
     State(operations): State<Operations>,
     Path(tenant): Path<String>,
-    wait: Result<Query<Wait>, QueryRejection>,
+    Extension(wait): Extension<Wait>,
     creation: Creation,
     Json(input): Json<NewConnector>,
 ) -> Result<Response, Problem> {
-    let Ok(Query(Wait { wait })) = wait else {
-        let rule = "must be true or false";
-        return Err(Problem::invalid_request(vec![FieldError::new(
-            "wait", rule,
-        )]));
-    };
+    // Gateways that wait for a connector wait for its tools.
+    let read = wait.is_patient();
     let connector = operations
-        .create_connector(&caller.principal(), &tenant, input, &creation, wait)
+        .create_connector(&caller.principal(), &tenant, input, &creation, read)
         .await
         .map_err(problem)?;
     Ok(created(Some(connector.value.version), connector))

@@ -11,11 +11,16 @@ use domain::{
     TenantState,
 };
 use futures_util::{StreamExt, stream};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use runtime::Metrics;
 use tokio::sync::{Semaphore, watch};
 
 use super::secrets::redact;
 use super::told;
 use super::view::ConnectorView;
+use crate::enforcement;
 use crate::error::Error;
 use crate::operations::Operations;
 use crate::tenants::CHUNK;
@@ -23,16 +28,23 @@ use crate::tenants::CHUNK;
 /// Characters of a failure that are kept.
 const REASON_MAX_LENGTH: usize = 500;
 
-/// How a reading ended; in words for an administrator when badly.
-pub(crate) type Ended = Result<(), String>;
+/// How a reading ended: the revision of what it changed, or words for an administrator when badly.
+pub(crate) type Ended = Result<Option<i64>, String>;
 /// Tells how a reading ended, once it has.
 pub(crate) type Ending = watch::Receiver<Option<Ended>>;
+
+/// How a reading ended, as a label.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Labels {
+    outcome: &'static str,
+}
 
 /// The readings under way.
 #[derive(Debug)]
 pub(crate) struct Syncs {
     slots: Arc<Semaphore>,
     at_once: usize,
+    ended: Family<Labels, Counter>,
     flights: Mutex<HashMap<ConnectorId, Flight>>,
 }
 
@@ -47,11 +59,16 @@ struct Flight {
 }
 
 impl Syncs {
-    pub(crate) fn new(at_once: usize) -> Self {
+    pub(crate) fn new(at_once: usize, metrics: &Metrics) -> Self {
         let slots = Arc::new(Semaphore::new(at_once));
         Self {
             slots,
             at_once,
+            ended: metrics.register(
+                "control_plane_syncs",
+                "Readings of connectors' tools that ended, by outcome",
+                Family::default(),
+            ),
             flights: Mutex::default(),
         }
     }
@@ -151,10 +168,15 @@ impl Operations {
     /// Waits for the end of a reading.
     pub(crate) async fn synced(&self, mut ending: Ending) -> Ended {
         let broken = || Err("the reading was broken off".to_owned());
-        match ending.wait_for(Option::is_some).await {
+        let ended = match ending.wait_for(Option::is_some).await {
             Ok(ended) => ended.clone().unwrap_or_else(broken),
             Err(_) => broken(),
+        };
+        // It ran in a task of its own.
+        if let Ok(Some(revision)) = ended {
+            enforcement::note(revision);
         }
+        ended
     }
 
     /// Has the tools read in the background. Wait for what it returns with [`Self::synced`], not
@@ -191,6 +213,9 @@ impl Operations {
                 // What is still pending then is read at the next start.
                 () = self.process().shutdown.draining() => Err("the process is ending".to_owned()),
             };
+            let outcome = if ended.is_ok() { "ok" } else { "failed" };
+            let counted = &self.syncs().ended;
+            counted.get_or_create(&Labels { outcome }).inc();
             sender = self.syncs().end(connector, &current, ended);
         }
     }
@@ -250,10 +275,11 @@ impl Operations {
             Err(reason) => rows.sync_failed(id, reason, self.now()).await.map(Some),
         };
         // A reading that found what is known concerns nobody.
-        if let Some(revision) = revision.map_err(Error::storage("store tools"))? {
+        let revision = revision.map_err(Error::storage("store tools"))?;
+        if let Some(revision) = revision {
             self.tenant_changed(&owner, revision);
         }
-        Ok(read.map(drop))
+        Ok(read.map(|_| revision))
     }
 
     async fn ask_upstream(&self, connector: &Connector) -> Result<Result<Listing, String>, Error> {

@@ -9,6 +9,7 @@ mod guard;
 mod keys;
 mod mask;
 mod names;
+mod nodes;
 mod status;
 mod tenants;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use axum::middleware::from_fn_with_state;
 use domain::limits::BODY_MAX_BYTES;
 use proto::admin::v1::connector_service_server::ConnectorServiceServer;
 use proto::admin::v1::key_service_server::KeyServiceServer;
+use proto::admin::v1::node_service_server::NodeServiceServer;
 use proto::admin::v1::tenant_service_server::TenantServiceServer;
 use proto::admin::v1::tool_service_server::ToolServiceServer;
 use runtime::Shutdown;
@@ -35,10 +37,11 @@ use crate::operations::Operations;
 use crate::service::ControlPlane;
 
 /// All services speak for the same operations, so each is as healthy as the others.
-const HEALTHY: [&str; 5] = [
+const HEALTHY: [&str; 6] = [
     "",
     "turnbuckle.admin.v1.ConnectorService",
     "turnbuckle.admin.v1.KeyService",
+    "turnbuckle.admin.v1.NodeService",
     "turnbuckle.admin.v1.TenantService",
     "turnbuckle.admin.v1.ToolService",
 ];
@@ -74,6 +77,7 @@ impl ControlPlane {
             ConnectorServiceServer::new(grpc.clone()).max_decoding_message_size(BODY_MAX_BYTES),
         )
         .add_service(ToolServiceServer::new(grpc.clone()).max_decoding_message_size(BODY_MAX_BYTES))
+        .add_service(NodeServiceServer::new(grpc.clone()).max_decoding_message_size(BODY_MAX_BYTES))
         .add_service(KeyServiceServer::new(grpc).max_decoding_message_size(BODY_MAX_BYTES))
         .add_service(health)
         .add_service(reflection().build_v1().context(describe)?)

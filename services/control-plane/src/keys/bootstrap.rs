@@ -1,5 +1,7 @@
 //! The key that opens a new installation.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use crypto::ApiToken;
 use domain::Scope;
@@ -8,6 +10,11 @@ use crate::operations::Operations;
 
 /// What the first key is called.
 const NAME: &str = "first start";
+/// Of several that start at once on an empty database, one makes the key.
+const JOB: &str = "first key";
+/// How long that may take; another one makes it when the maker dies.
+const TERM: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 impl Operations {
     /// See [`crate::ControlPlane::bootstrap`].
@@ -15,17 +22,37 @@ impl Operations {
         &self,
         keep: impl FnOnce(&ApiToken) -> anyhow::Result<()>,
     ) -> anyhow::Result<Option<ApiToken>> {
-        let platform = self
-            .storage()
-            .platform_config()
-            .await
-            .context("read the platform keys")?;
+        let (holder, _) = self.own_run();
+        let lead = loop {
+            if self.has_admin_key().await? {
+                return Ok(None);
+            }
+            let lead = self.storage().lead(JOB, holder, TERM).await;
+            if let Some(lead) = lead.context("agree on who makes the first key")? {
+                break lead;
+            }
+            tokio::select! {
+                () = self.process().shutdown.draining() => return Ok(None),
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        };
+        // Whoever led before may have made it.
+        let made = if self.has_admin_key().await? {
+            Ok(None)
+        } else {
+            self.make_admin_key(NAME, keep).await.map(Some)
+        };
+        // It ends by itself, too.
+        lead.release().await.ok();
+        made
+    }
+
+    async fn has_admin_key(&self) -> anyhow::Result<bool> {
+        let platform = self.storage().platform_config().await;
+        let platform = platform.context("read the platform keys")?;
         let now = self.now();
         let opens = |key: &domain::ApiKey| key.scope == Scope::PlatformAdmin && key.is_live(now);
-        if platform.keys.iter().any(|stored| opens(&stored.key)) {
-            return Ok(None);
-        }
-        self.make_admin_key(NAME, keep).await.map(Some)
+        Ok(platform.keys.iter().any(|stored| opens(&stored.key)))
     }
 
     /// See [`crate::ControlPlane::replace_lost_key`].

@@ -14,6 +14,7 @@ use utoipa::openapi::{Ref, RefOr, Required};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::{BEARER, Named};
+use crate::enforcement::WAIT;
 
 /// Where a parameter is, what it is called, of which type it is, and what it says.
 type Parameter = (ParameterIn, &'static str, Type, &'static str);
@@ -29,6 +30,7 @@ pub(crate) struct Doc {
     body_optional: bool,
     answer: (u16, Option<RefOr<Schema>>),
     tagged: bool,
+    changes: bool,
     problems: Vec<(u16, &'static str)>,
     schemas: Vec<Named>,
 }
@@ -45,6 +47,7 @@ impl Doc {
             body_optional: false,
             answer: (204, None),
             tagged: false,
+            changes: false,
             problems: vec![
                 (401, "unauthenticated"),
                 (403, "forbidden"),
@@ -136,6 +139,16 @@ impl Doc {
             .problem(409, "concurrent-change")
     }
 
+    /// Changes the configuration, so that one can wait until gateways enforce it.
+    pub(super) fn changes(mut self) -> Self {
+        let says = "Seconds, 0 to 30 (`true` for 10): answer only once every gateway that is there \
+            enforces the change, and a new connector's tools were read, either way. When not all \
+            do in time the change stands, and `Turnbuckle-Enforced` is `false`.";
+        self.changes = true;
+        self.query(WAIT, Type::String, says)
+            .problem(400, "invalid-request")
+    }
+
     fn refer<T: ToSchema>(&mut self) -> RefOr<Schema> {
         let mut schemas = vec![(T::name().into_owned(), T::schema())];
         T::schemas(&mut schemas);
@@ -177,7 +190,10 @@ impl Doc {
             operation = operation.request_body(Some(body(schema, self.merge_patch, required)));
         }
         let (status, schema) = self.answer;
-        operation = operation.response(status.to_string(), answer(schema, self.tagged));
+        operation = operation.response(
+            status.to_string(),
+            answer(schema, self.tagged, self.changes),
+        );
         for (status, response) in problems(&self.problems) {
             operation = operation.response(status.to_string(), response);
         }
@@ -219,24 +235,46 @@ fn body(
     body.build()
 }
 
-fn answer(schema: Option<RefOr<Schema>>, tagged: bool) -> Response {
-    let Some(schema) = schema else {
-        return ResponseBuilder::new()
-            .description("Done; there is nothing to say.")
-            .build();
+fn answer(schema: Option<RefOr<Schema>>, tagged: bool, changes: bool) -> Response {
+    let mut answer = match schema {
+        None => ResponseBuilder::new().description("Done; there is nothing to say."),
+        Some(schema) => {
+            let content = ContentBuilder::new().schema(Some(schema)).build();
+            ResponseBuilder::new()
+                .description("Done.")
+                .content("application/json", content)
+        }
     };
-    let content = ContentBuilder::new().schema(Some(schema)).build();
-    let mut answer = ResponseBuilder::new()
-        .description("Done.")
-        .content("application/json", content);
-    if tagged {
-        let text = ObjectBuilder::new().schema_type(Type::String).build();
-        let says = "The resource's version, in quotes.";
-        let header = HeaderBuilder::new()
-            .schema(Some(text))
+    let header = |r#type: Type, says: &str| {
+        HeaderBuilder::new()
+            .schema(Some(ObjectBuilder::new().schema_type(r#type).build()))
             .description(Some(says))
-            .build();
-        answer = answer.header("ETag", header);
+            .build()
+    };
+    if tagged {
+        let says = "The resource's version, in quotes.";
+        answer = answer.header("ETag", header(Type::String, says));
+    }
+    if changes {
+        for (name, r#type, says) in [
+            (
+                "Turnbuckle-Revision",
+                Type::Integer,
+                "The revision of the change; absent when nothing changed.",
+            ),
+            (
+                "Turnbuckle-Enforced",
+                Type::Boolean,
+                "With `wait`: whether every gateway that is there enforces the change.",
+            ),
+            (
+                "Turnbuckle-Behind",
+                Type::String,
+                "The nodes that do not, 20 at most.",
+            ),
+        ] {
+            answer = answer.header(name, header(r#type, says));
+        }
     }
     answer.build()
 }

@@ -157,7 +157,7 @@ async fn another_tenants_things_are_as_absent_as_those_of_no_tenant() {
             let (status, problem) = match foreign.id.as_str() {
                 "whoami" => (200, None),
                 "listConnectorTypes" | "listKeys" if *key == admin => (200, None),
-                "createTenant" | "listTenants" => (403, Some("forbidden")),
+                "createTenant" | "listTenants" | "listNodes" => (403, Some("forbidden")),
                 "listConnectorTypes" | "listKeys" | "createKey" | "getKey" | "revokeKey"
                     if *key == user =>
                 {

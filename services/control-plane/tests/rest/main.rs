@@ -18,3 +18,4 @@ mod startup;
 mod sync;
 mod tenants;
 mod tools;
+mod waiting;

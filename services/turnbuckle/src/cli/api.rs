@@ -8,14 +8,19 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request};
 use http_body_util::Full;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 use url::Url;
 
 use super::failure::Failure;
 use super::target::Target;
+use super::wait::Enforcement;
 
 /// How long a plain request may take.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// What comes on top for a change that gateways are waited for: the server's own limit.
+const ENFORCING: Duration = Duration::from_secs(30);
+/// The parameter that says how long to wait for them.
+pub(super) const WAIT: &str = "wait";
 /// Bytes of an answer that are read.
 pub(super) const ANSWER_MAX_BYTES: usize = 64 * 1024 * 1024;
 
@@ -23,6 +28,9 @@ pub(super) const ANSWER_MAX_BYTES: usize = 64 * 1024 * 1024;
 pub(super) struct Api {
     http: egress::Client,
     target: Target,
+    /// Seconds to wait for gateways after a change.
+    wait: Option<f64>,
+    enforcement: Enforcement,
 }
 
 /// Below `/api/v1/admin`: the path's segments and the query.
@@ -44,7 +52,11 @@ impl<'a, const N: usize> From<&'a [&'a str; N]> for Resource<'a> {
 }
 
 impl Api {
-    pub(super) fn new(target: Target) -> Result<Self, Failure> {
+    pub(super) fn new(
+        target: Target,
+        wait: Option<f64>,
+        enforcement: Enforcement,
+    ) -> Result<Self, Failure> {
         // This program acts for the person who runs it, who may call whatever they like; deadlines
         // are those of each request.
         let config = EgressConfig {
@@ -54,7 +66,12 @@ impl Api {
         };
         let http = egress::Client::new(&config)
             .map_err(|error| Failure::failed("internal", error.to_string()))?;
-        Ok(Self { http, target })
+        Ok(Self {
+            http,
+            target,
+            wait,
+            enforcement,
+        })
     }
 
     pub(super) async fn get<'a>(&self, what: impl Into<Resource<'a>>) -> Result<Value, Failure> {
@@ -104,7 +121,7 @@ impl Api {
         self.call(Method::DELETE, what.into(), None, PATIENCE).await
     }
 
-    /// All pages of a list, as one document with the member `items`.
+    /// All pages of a list, as one document: the last page with the member `items` of all.
     pub(super) async fn list(
         &self,
         path: &[&str],
@@ -130,7 +147,10 @@ impl Api {
             };
             all.extend(found);
             match page.get("next_page_token").and_then(Value::as_str) {
-                None | Some("") => return Ok(json!({ items: all })),
+                None | Some("") => {
+                    page[items] = all.into();
+                    return Ok(page);
+                }
                 Some(next) if next == token => {
                     return Err(Failure::strange("the list never ends"));
                 }
@@ -164,6 +184,19 @@ impl Api {
         for (name, value) in what.query {
             url.query_pairs_mut().append_pair(name, value);
         }
+        let mut patience = patience;
+        let mut waits = what.query.iter().any(|(name, _)| *name == WAIT);
+        if method != Method::GET
+            && !waits
+            && let Some(seconds) = self.wait
+        {
+            let seconds = seconds.to_string();
+            url.query_pairs_mut().append_pair(WAIT, &seconds);
+            waits = true;
+        }
+        if waits {
+            patience += ENFORCING;
+        }
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         let body = body.map(|body| Bytes::from(body.to_string()));
@@ -173,7 +206,7 @@ impl Api {
         let response = self
             .send(method, &url, headers, body.unwrap_or_default(), patience)
             .await?;
-        let status = response.status();
+        let (status, said) = (response.status(), response.headers().clone());
         let answer = response
             .collect(ANSWER_MAX_BYTES)
             .await
@@ -181,6 +214,7 @@ impl Api {
         if !status.is_success() {
             return Err(Failure::answered(status, &answer));
         }
+        self.enforcement.note(&said);
         Ok(answer)
     }
 
@@ -216,7 +250,8 @@ impl Api {
         Failure::failed(
             "unreachable",
             format!(
-                "{error}: is Turnbuckle running at {place}? Start it with `turnbuckle up`, or give its address with --url"
+                "{error}: is Turnbuckle running at {place}? Start it with `turnbuckle up`, or give its address with {}",
+                self.target.flag
             ),
         )
     }

@@ -28,6 +28,21 @@ pub(crate) struct GlobalArgs {
     #[arg(short, long, global = true, value_enum, default_value_t)]
     #[arg(value_name = "FORM", help_heading = "Connection")]
     pub(crate) output: Format,
+    /// End only once every gateway enforces the change; fail when one does not within SECONDS
+    /// (10 when not said, 30 at most). The change stands then all the same.
+    #[arg(long, global = true, value_name = "SECONDS", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "10", value_parser = parse_wait, help_heading = "Changes")]
+    pub(crate) wait: Option<f64>,
+}
+
+/// Where MCP is served.
+#[derive(Debug, Args)]
+pub(crate) struct McpAddress {
+    /// Address of a gateway or of the load balancer before them, where that is another than
+    /// `--url`. Found in the data folder when both are absent.
+    #[arg(long, env = "TURNBUCKLE_MCP_URL", value_name = "URL")]
+    #[arg(value_parser = parse_http_url, help_heading = "Connection")]
+    pub(crate) mcp_url: Option<Url>,
 }
 
 /// What results look like.
@@ -52,6 +67,13 @@ pub(super) fn parse_http_url(text: &str) -> Result<Url, String> {
         return Err("may not hold a user name or password".to_owned());
     }
     Ok(url)
+}
+
+/// Reads how long to wait, in seconds.
+fn parse_wait(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok();
+    let seconds = seconds.filter(|seconds| (0.0..=30.0).contains(seconds));
+    seconds.ok_or_else(|| "must be a number of seconds from 0 to 30".to_owned())
 }
 
 fn parse_secret(text: &str) -> Result<SecretString, Infallible> {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::api::joined;
-use super::args::{Format, parse_name};
+use super::args::{Format, McpAddress, parse_name};
 use super::{Cli, Failure, target};
 
 /// What the placeholders name.
@@ -28,6 +28,8 @@ pub(crate) struct ClientConfigArgs {
     /// Write the key that this environment variable holds, instead of a placeholder.
     #[arg(long, value_name = "VAR")]
     key_from_env: Option<String>,
+    #[command(flatten)]
+    address: McpAddress,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -49,7 +51,7 @@ impl McpClientKind {
 }
 
 pub(super) fn run(args: &ClientConfigArgs, cli: &mut Cli<'_>) -> Result<(), Failure> {
-    let base = target::find_url(cli.global)?;
+    let base = target::find_mcp_url(cli.global, &args.address)?;
     let key = match &args.key_from_env {
         Some(variable) => cli.terminal.variable(variable)?.trim().to_owned(),
         None => args.client.placeholder(),

@@ -63,6 +63,13 @@ pub(crate) enum KeyCommand {
     },
 }
 
+impl KeyCommand {
+    /// Whether it changes something.
+    pub(super) fn is_change(&self) -> bool {
+        !matches!(self, Self::List { .. } | Self::Show { .. })
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub(crate) enum KeyScope {

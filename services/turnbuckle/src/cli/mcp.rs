@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::args::{Format, parse_name};
+use super::args::{Format, McpAddress, parse_name};
 use super::mcp_client::{McpClient, ToolCall};
 use super::output::{Column, plain};
 use super::progress::Progress;
@@ -46,6 +46,8 @@ pub(crate) struct Endpoint {
     /// Only one connector, its tools under their own names.
     #[arg(long, value_parser = parse_name)]
     connector: Option<String>,
+    #[command(flatten)]
+    address: McpAddress,
 }
 
 impl Endpoint {
@@ -60,7 +62,7 @@ impl Endpoint {
 pub(super) async fn run(command: McpCommand, cli: &mut Cli<'_>) -> Result<(), Failure> {
     match command {
         McpCommand::Tools(endpoint) => {
-            let api = cli.api()?;
+            let api = cli.mcp(&endpoint.address)?;
             let progress = Progress::new("Listing tools");
             let client = McpClient::new(&api, &endpoint.path());
             let tools = progress.during(cli.terminal, client.tools()).await?;
@@ -102,7 +104,7 @@ async fn call(
         .ok_or_else(|| {
             Failure::Usage("--args must be a JSON object, e.g. '{\"id\":1}'".to_owned())
         })?;
-    let api = cli.api()?;
+    let api = cli.mcp(&endpoint.address)?;
     let client = McpClient::new(&api, &endpoint.path());
     let progress = Progress::new(format!("Calling {tool}"));
     let call = ToolCall {

@@ -9,10 +9,12 @@ mod api;
 mod args;
 mod client_config;
 mod connector;
+mod doctor;
 mod failure;
 mod key;
 mod mcp;
 mod mcp_client;
+mod nodes;
 mod output;
 mod progress;
 mod prompt;
@@ -23,6 +25,7 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 mod tool;
+mod wait;
 
 use std::process::ExitCode;
 
@@ -31,8 +34,10 @@ use clap::Subcommand;
 pub(crate) use args::GlobalArgs;
 
 use api::Api;
+use args::McpAddress;
 use failure::Failure;
 use terminal::Terminal;
+use wait::Enforcement;
 
 /// What can be asked of a running platform.
 #[derive(Debug, Subcommand)]
@@ -56,6 +61,25 @@ pub(crate) enum ClientCommand {
     ClientConfig(client_config::ClientConfigArgs),
     /// Show the key that is used.
     Whoami,
+    /// List the platform's processes, and how far each is.
+    Nodes,
+    /// Look for what is wrong with a role's surroundings, or with the running platform.
+    Doctor(doctor::DoctorArgs),
+}
+
+impl ClientCommand {
+    /// Whether there is anything to wait for after it.
+    fn is_change(&self) -> bool {
+        match self {
+            Self::Tenant(command) => command.is_change(),
+            Self::Connector(command) => command.is_change(),
+            Self::Tool(command) => command.is_change(),
+            Self::Key(command) => command.is_change(),
+            Self::Mcp(_) | Self::ClientConfig(_) | Self::Whoami | Self::Nodes | Self::Doctor(_) => {
+                false
+            }
+        }
+    }
 }
 
 /// Runs one command to its end and says how it ended: 0 done, 1 failed, 2 called wrongly,
@@ -80,15 +104,31 @@ async fn dispatch(
     global: &GlobalArgs,
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
-    let mut cli = Cli { global, terminal };
+    if global.wait.is_some() && !command.is_change() {
+        let wish = "--wait is for commands that change something: leave it out";
+        return Err(Failure::Usage(wish.to_owned()));
+    }
+    let mut cli = Cli {
+        global,
+        terminal,
+        enforcement: Enforcement::default(),
+    };
+    let ended = run_one(command, &mut cli).await;
+    // What went wrong itself says more.
+    ended.and_then(|()| cli.report_enforcement())
+}
+
+async fn run_one(command: ClientCommand, cli: &mut Cli<'_>) -> Result<(), Failure> {
     match command {
-        ClientCommand::Tenant(command) => tenant::run(command, &mut cli).await,
-        ClientCommand::Connector(command) => connector::run(command, &mut cli).await,
-        ClientCommand::Tool(command) => tool::run(command, &mut cli).await,
-        ClientCommand::Key(command) => key::run(command, &mut cli).await,
-        ClientCommand::Mcp(command) => mcp::run(command, &mut cli).await,
-        ClientCommand::ClientConfig(args) => client_config::run(&args, &mut cli),
-        ClientCommand::Whoami => key::whoami(&mut cli).await,
+        ClientCommand::Tenant(command) => tenant::run(command, cli).await,
+        ClientCommand::Connector(command) => connector::run(command, cli).await,
+        ClientCommand::Tool(command) => tool::run(command, cli).await,
+        ClientCommand::Key(command) => key::run(command, cli).await,
+        ClientCommand::Mcp(command) => mcp::run(command, cli).await,
+        ClientCommand::ClientConfig(args) => client_config::run(&args, cli),
+        ClientCommand::Whoami => key::whoami(cli).await,
+        ClientCommand::Nodes => nodes::run(cli).await,
+        ClientCommand::Doctor(args) => doctor::run(args, cli).await,
     }
 }
 
@@ -96,11 +136,19 @@ async fn dispatch(
 struct Cli<'a> {
     global: &'a GlobalArgs,
     terminal: &'a mut Terminal,
+    enforcement: Enforcement,
 }
 
 impl Cli<'_> {
     /// The platform that the arguments, the environment or the data folder lead to.
     fn api(&self) -> Result<Api, Failure> {
-        Api::new(target::find(self.global)?)
+        let target = target::find(self.global)?;
+        Api::new(target, self.global.wait, self.enforcement.clone())
+    }
+
+    /// Where it serves MCP.
+    fn mcp(&self, address: &McpAddress) -> Result<Api, Failure> {
+        let target = target::find_mcp(self.global, address)?;
+        Api::new(target, None, self.enforcement.clone())
     }
 }

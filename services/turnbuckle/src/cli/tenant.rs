@@ -68,6 +68,13 @@ pub(crate) enum TenantCommand {
     },
 }
 
+impl TenantCommand {
+    /// Whether it changes something.
+    pub(super) fn is_change(&self) -> bool {
+        !matches!(self, Self::List | Self::Show { .. })
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct NewTenant {
     /// What people call it; the slug when absent.

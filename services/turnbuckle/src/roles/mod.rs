@@ -1,12 +1,14 @@
 //! The roles that this binary can play. Wiring only: what a role does is in its service.
 
 mod control_plane;
+pub(crate) mod doctor;
 mod files;
 mod gateway;
 mod life;
 mod node;
 mod preparing;
 mod signals;
+mod traces;
 mod up;
 mod worker;
 

@@ -37,7 +37,7 @@ pub(crate) struct RoleArgs {
 }
 
 /// Variables with our prefix that are no configuration: the command line reads them.
-const ELSEWHERE: [&str; 5] = ["url", "mcp_url", "api_key", "config", "data_dir"];
+pub(super) const ELSEWHERE: [&str; 5] = ["url", "mcp_url", "api_key", "config", "data_dir"];
 
 /// What every role's configuration has.
 pub(super) trait RoleConfig: Default + Serialize + DeserializeOwned {
@@ -141,7 +141,7 @@ pub(super) fn announce(
 }
 
 /// A secret from a file, without the line's end.
-pub(super) fn read_secret(path: &Path) -> anyhow::Result<secrecy::SecretString> {
+pub(in crate::roles) fn read_secret(path: &Path) -> anyhow::Result<secrecy::SecretString> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read the secret in {}", path.display()))?;
     let text = text.trim_end_matches(['\r', '\n']);

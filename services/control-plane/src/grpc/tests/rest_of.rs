@@ -201,3 +201,18 @@ pub(super) fn process(process: pb::Process) -> Value {
 pub(super) fn stderr_line(line: pb::StderrLine) -> Value {
     json!({"at": at(line.time), "text": line.text})
 }
+
+pub(super) fn node(node: pb::Node) -> Value {
+    json!({
+        "id": last(&node.name, "nodes/"),
+        "role": word(node.role().as_str_name(), "ROLE_").replace('_', "-"),
+        "state": word(node.state().as_str_name(), "STATE_"),
+        "version": node.version,
+        "address": nullable(node.address),
+        "enforced_revision": node.enforced_revision,
+        "load": node.load,
+        "capacity": node.capacity,
+        "started_at": at(node.start_time),
+        "last_seen_at": at(node.last_seen_time),
+    })
+}

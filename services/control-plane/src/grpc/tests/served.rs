@@ -120,6 +120,7 @@ async fn reflection_tells_of_all_services_to_who_has_a_key() {
             "grpc.reflection.v1.ServerReflection",
             "turnbuckle.admin.v1.ConnectorService",
             "turnbuckle.admin.v1.KeyService",
+            "turnbuckle.admin.v1.NodeService",
             "turnbuckle.admin.v1.TenantService",
             "turnbuckle.admin.v1.ToolService",
         ]
@@ -150,4 +151,47 @@ async fn health_watchers_hear_of_the_drain_and_do_not_hold_it_up() {
         .expect("the drain is over long before its deadline")
         .unwrap()
         .unwrap();
+}
+
+#[tokio::test]
+async fn a_call_that_changes_something_says_its_revision_and_may_wait_for_gateways() {
+    let world = World::new().await;
+    let (channel, _) = serve(&world).await;
+    let mut tenants = TenantServiceClient::new(channel);
+    let create = |slug: &str, wait: Option<&'static str>| {
+        let mut request = with_key(
+            pb::CreateTenantRequest {
+                tenant_id: slug.to_owned(),
+                tenant: Some(pb::Tenant {
+                    display_name: slug.to_owned(),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            },
+            &world,
+        );
+        if let Some(wait) = wait {
+            let metadata = request.metadata_mut();
+            metadata.insert("turnbuckle-wait", wait.parse().unwrap());
+        }
+        request
+    };
+
+    let plain = tenants.create_tenant(create("one", None)).await.unwrap();
+    let waited = tenants
+        .create_tenant(create("two", Some("5")))
+        .await
+        .unwrap();
+    let refused = tenants.create_tenant(create("three", Some("soon"))).await;
+
+    let (plain, waited) = (plain.metadata(), waited.metadata());
+    // The first key was the first change.
+    assert_eq!(plain.get("turnbuckle-revision").unwrap(), "2");
+    assert!(plain.get("turnbuckle-enforced").is_none());
+    assert_eq!(waited.get("turnbuckle-revision").unwrap(), "3");
+    assert_eq!(waited.get("turnbuckle-enforced").unwrap(), "true");
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::InvalidArgument);
+    let rule = "turnbuckle-wait must be true, false, or a number of seconds from 0 to 30";
+    assert_eq!(refused.message(), rule);
 }

@@ -13,6 +13,7 @@ use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use proto::admin::v1::connector_service_client::ConnectorServiceClient;
 use proto::admin::v1::key_service_client::KeyServiceClient;
+use proto::admin::v1::node_service_client::NodeServiceClient;
 use proto::admin::v1::tenant_service_client::TenantServiceClient;
 use proto::admin::v1::tool_service_client::ToolServiceClient;
 use runtime::{ManualClock, Process, SequentialIds, ShutdownTrigger};
@@ -46,6 +47,7 @@ pub(super) struct Clients {
     pub(super) connectors: ConnectorServiceClient<Guarded>,
     pub(super) tools: ToolServiceClient<Guarded>,
     pub(super) keys: KeyServiceClient<Guarded>,
+    pub(super) nodes: NodeServiceClient<Guarded>,
 }
 
 type Channel =
@@ -121,6 +123,7 @@ impl World {
             connectors: ConnectorServiceClient::new(channel()),
             tools: ToolServiceClient::new(channel()),
             keys: KeyServiceClient::new(channel()),
+            nodes: NodeServiceClient::new(channel()),
         }
     }
 

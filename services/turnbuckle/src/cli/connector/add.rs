@@ -6,7 +6,7 @@ use url::Url;
 
 use super::secrets::SecretArgs;
 use super::{RULES_FOR_CHANGES, SYNC_PATIENCE, tools_found};
-use crate::cli::api::Resource;
+use crate::cli::api::{Resource, WAIT};
 use crate::cli::args::{Format, parse_http_url, parse_name};
 use crate::cli::progress::Progress;
 use crate::cli::{Cli, Failure};
@@ -61,6 +61,10 @@ pub(crate) struct Kind {
 }
 
 pub(super) async fn run(args: AddArgs, cli: &mut Cli<'_>) -> Result<(), Failure> {
+    if args.no_wait && cli.global.wait.is_some() {
+        let wish = "--no-wait and --wait contradict each other: leave one out";
+        return Err(Failure::Usage(wish.to_owned()));
+    }
     let body = document(&args, cli)?;
     let api = cli.api()?;
     let path = ["tenants", &args.tenant, "connectors"];
@@ -75,9 +79,10 @@ pub(super) async fn run(args: AddArgs, cli: &mut Cli<'_>) -> Result<(), Failure>
         };
     }
     let progress = Progress::new(format!("Reading the tools of {}", args.connector));
+    let patience = cli.global.wait.map(|seconds| seconds.to_string());
     let what = Resource {
         path: &path,
-        query: &[("wait", "true")],
+        query: &[(WAIT, patience.as_deref().unwrap_or("true"))],
     };
     let work = api.post_slow(what, Some(&body), SYNC_PATIENCE);
     let connector = progress.during(cli.terminal, work).await?;

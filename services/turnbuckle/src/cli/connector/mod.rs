@@ -100,6 +100,16 @@ pub(crate) enum ConnectorCommand {
     Remove(Which),
 }
 
+impl ConnectorCommand {
+    /// Whether it changes something.
+    pub(super) fn is_change(&self) -> bool {
+        !matches!(
+            self,
+            Self::Types | Self::List { .. } | Self::Show(_) | Self::Tools(_) | Self::Logs(_)
+        )
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Which {
     #[arg(value_parser = parse_name)]

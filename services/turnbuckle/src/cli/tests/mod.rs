@@ -3,9 +3,12 @@
 mod approval;
 mod client_config;
 mod commands;
+mod doctor;
 mod failures;
 mod mcp;
+mod nodes;
 mod target;
+mod wait;
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -151,6 +154,7 @@ struct Answer {
     status: StatusCode,
     content_type: &'static str,
     body: String,
+    headers: Vec<(&'static str, &'static str)>,
 }
 
 /// A server that answers what it was told to and remembers what it was asked.
@@ -196,6 +200,7 @@ impl Server {
             status,
             content_type,
             body: body.to_owned(),
+            headers: Vec::new(),
         };
         self.script
             .answers
@@ -204,6 +209,15 @@ impl Server {
             .entry(line)
             .or_default()
             .push(answer);
+        self
+    }
+
+    /// Gives the last answer to `line` these fields too.
+    fn with(&self, line: &'static str, headers: &[(&'static str, &'static str)]) -> &Self {
+        let mut answers = self.script.answers.lock().unwrap();
+        let last = answers.get_mut(line).and_then(|list| list.last_mut());
+        last.unwrap().headers = headers.to_vec();
+        drop(answers);
         self
     }
 
@@ -236,6 +250,7 @@ async fn play(State(script): State<Script>, request: Request) -> Response {
                 status: StatusCode::NOT_IMPLEMENTED,
                 content_type: "text/plain",
                 body: format!("nobody said what to answer to {line}"),
+                headers: Vec::new(),
             },
         }
     };
@@ -244,9 +259,11 @@ async fn play(State(script): State<Script>, request: Request) -> Response {
         headers: parts.headers,
         body: serde_json::from_slice(&body).unwrap_or(Value::Null),
     });
-    Response::builder()
+    let mut response = Response::builder()
         .status(answer.status)
-        .header("content-type", answer.content_type)
-        .body(answer.body.into())
-        .unwrap()
+        .header("content-type", answer.content_type);
+    for (name, value) in answer.headers {
+        response = response.header(name, value);
+    }
+    response.body(answer.body.into()).unwrap()
 }

@@ -54,6 +54,16 @@ pub(crate) enum ToolCommand {
     Approve(Approve),
 }
 
+impl ToolCommand {
+    /// Whether it changes something.
+    pub(super) fn is_change(&self) -> bool {
+        !matches!(
+            self,
+            Self::List(_) | Self::Show { .. } | Self::Changes { .. }
+        )
+    }
+}
+
 /// The connector whose tools are meant.
 #[derive(Debug, Args)]
 pub(crate) struct Of {

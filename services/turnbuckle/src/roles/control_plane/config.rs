@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bus::NatsConfig;
 use fabric_grpc::trust::TrustConfig;
-use runtime::telemetry::LogConfig;
+use runtime::telemetry::{LogConfig, TelemetryConfig};
 use serde::{Deserialize, Serialize};
 use web::ServeLimits;
 
@@ -15,40 +15,41 @@ use crate::roles::node::RoleConfig;
 /// Order: defaults < file < environment < flags.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Config {
+pub(in crate::roles) struct Config {
     /// REST, for administrators.
-    pub(super) listen: SocketAddr,
+    pub(in crate::roles) listen: SocketAddr,
     /// The gRPC admin API.
-    pub(super) grpc_listen: SocketAddr,
+    pub(in crate::roles) grpc_listen: SocketAddr,
     /// Where gateways and workers get configuration and leases.
-    pub(super) fabric_listen: SocketAddr,
+    pub(in crate::roles) fabric_listen: SocketAddr,
     /// Health and metrics; meant for the operator's network alone.
-    pub(super) admin_listen: SocketAddr,
+    pub(in crate::roles) admin_listen: SocketAddr,
     /// `host:port` that others reach `fabric_listen` by. Absent: as it is bound.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) advertise: Option<String>,
+    pub(in crate::roles) advertise: Option<String>,
     /// Holds the URL of the Postgres database, password included.
-    pub(super) database_url_file: PathBuf,
+    pub(in crate::roles) database_url_file: PathBuf,
     /// The installation's root key: the same for every control-plane.
-    pub(super) root_key_file: PathBuf,
+    pub(in crate::roles) root_key_file: PathBuf,
     /// Where the first platform key is written, when none is there yet.
-    pub(super) admin_key_file: PathBuf,
+    pub(in crate::roles) admin_key_file: PathBuf,
     /// Change hints between control-planes. Absent: there is one, or they look.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) nats: Option<NatsConfig>,
+    pub(in crate::roles) nats: Option<NatsConfig>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) ready_file: Option<PathBuf>,
+    pub(in crate::roles) ready_file: Option<PathBuf>,
     /// Host names, without port, that clients may use beside loopback ones.
-    pub(super) allowed_hosts: Vec<String>,
+    pub(in crate::roles) allowed_hosts: Vec<String>,
     /// Origins of web pages that may call, e.g. `https://app.example.com`.
-    pub(super) allowed_origins: Vec<String>,
+    pub(in crate::roles) allowed_origins: Vec<String>,
     /// How long, when it is told to end, it goes on serving after it has said that it is not ready.
     #[serde(with = "runtime::seconds")]
-    pub(super) leave_notice: Duration,
-    pub(super) log: LogConfig,
-    pub(super) http: ServeLimits,
-    pub(super) trust: TrustConfig,
-    pub(super) control_plane: control_plane::Config,
+    pub(in crate::roles) leave_notice: Duration,
+    pub(in crate::roles) log: LogConfig,
+    pub(in crate::roles) telemetry: TelemetryConfig,
+    pub(in crate::roles) http: ServeLimits,
+    pub(in crate::roles) trust: TrustConfig,
+    pub(in crate::roles) control_plane: control_plane::Config,
 }
 
 impl Default for Config {
@@ -69,6 +70,7 @@ impl Default for Config {
             allowed_origins: Vec::new(),
             leave_notice: Duration::from_secs(1),
             log: LogConfig::default(),
+            telemetry: TelemetryConfig::default(),
             http: ServeLimits::default(),
             trust: TrustConfig::default(),
             control_plane: control_plane::Config::default(),
@@ -78,7 +80,7 @@ impl Default for Config {
 
 impl Config {
     /// What certificates and tokens call this process.
-    pub(super) fn name(&self) -> String {
+    pub(in crate::roles) fn name(&self) -> String {
         let listen = || self.fabric_listen.to_string();
         self.advertise.clone().unwrap_or_else(listen)
     }

@@ -1,6 +1,6 @@
 //! `turnbuckle control-plane`: owns tenants, connectors and credentials of a cluster.
 
-mod config;
+pub(in crate::roles) mod config;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use web::HostPolicy;
 use super::files::{ReadyFile, write_private};
 use super::life::{Life, Port, say_not_ready, serve};
 use super::node::{RoleArgs, announce, keep_certificates, node, play, read_secret};
+use super::traces::traced;
 use config::Config;
 
 /// Runs a control-plane until it is told to end.
@@ -31,6 +32,13 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let (life, process, leaves) = Life::begin(config.http.drain, config.leave_notice)?;
     let starting = process.readiness.latch("starting");
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let process = traced(
+        process,
+        &config.telemetry,
+        "turnbuckle-control-plane",
+        &config.name(),
+        &clock,
+    )?;
     let ids: Arc<dyn IdGen> = Arc::new(TimeOrderedIds);
     let trust = Trust::load(
         &config.trust,
@@ -78,6 +86,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
         sealing_key: TokenSealer::new(&root, "mcp session").into_key(),
     }));
     let workers = WorkerPool::new(PoolConfig::default(), &trust);
+    workers.measure(&process.metrics);
     follow_workers(&workers, nodes.as_ref(), &process);
     control_plane.attach_workers(Arc::new(workers) as Arc<dyn Workers>, Some(&node))?;
     bootstrap(&control_plane, &config).await?;

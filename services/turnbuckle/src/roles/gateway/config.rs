@@ -17,40 +17,40 @@ use crate::roles::node::RoleConfig;
 /// Order: defaults < file < environment < flags.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Config {
+pub(in crate::roles) struct Config {
     /// Where MCP clients connect, through a load balancer.
-    pub(super) listen: SocketAddr,
+    pub(in crate::roles) listen: SocketAddr,
     /// Health and metrics; meant for the operator's network alone.
-    pub(super) admin_listen: SocketAddr,
+    pub(in crate::roles) admin_listen: SocketAddr,
     /// `host:port` that the load balancer reaches `listen` by. Absent: as it is bound.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) advertise: Option<String>,
+    pub(in crate::roles) advertise: Option<String>,
     /// `host:port` of the control-planes' `fabric_listen`.
-    pub(super) control_planes: Vec<String>,
+    pub(in crate::roles) control_planes: Vec<String>,
     /// Where the last good configuration is kept.
-    pub(super) state_dir: PathBuf,
+    pub(in crate::roles) state_dir: PathBuf,
     /// How long to wait for a control-plane at the start before the last good configuration is
     /// used.
     #[serde(with = "runtime::seconds")]
-    pub(super) start_patience: Duration,
+    pub(in crate::roles) start_patience: Duration,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) ready_file: Option<PathBuf>,
+    pub(in crate::roles) ready_file: Option<PathBuf>,
     /// Host names, without port, that clients may use beside loopback ones.
-    pub(super) allowed_hosts: Vec<String>,
+    pub(in crate::roles) allowed_hosts: Vec<String>,
     /// Origins of web pages that may call, e.g. `https://app.example.com`.
-    pub(super) allowed_origins: Vec<String>,
+    pub(in crate::roles) allowed_origins: Vec<String>,
     /// How long, when it is told to end, it goes on serving after it has said that it is not ready,
     /// so that load balancers send clients elsewhere.
     #[serde(with = "runtime::seconds")]
-    pub(super) leave_notice: Duration,
-    pub(super) log: LogConfig,
-    pub(super) telemetry: TelemetryConfig,
-    pub(super) http: ServeLimits,
-    pub(super) trust: TrustConfig,
+    pub(in crate::roles) leave_notice: Duration,
+    pub(in crate::roles) log: LogConfig,
+    pub(in crate::roles) telemetry: TelemetryConfig,
+    pub(in crate::roles) http: ServeLimits,
+    pub(in crate::roles) trust: TrustConfig,
     /// What the gateways share. Absent: there is one, and a restart ends its sessions.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) redis: Option<RedisConfig>,
-    pub(super) gateway: gateway::Config,
+    pub(in crate::roles) redis: Option<RedisConfig>,
+    pub(in crate::roles) gateway: gateway::Config,
 }
 
 impl Default for Config {
@@ -79,13 +79,17 @@ impl Default for Config {
 
 impl Config {
     /// What certificates and tokens call this process.
-    pub(super) fn name(&self) -> String {
+    pub(in crate::roles) fn name(&self) -> String {
         self.advertise
             .clone()
             .unwrap_or_else(|| self.listen.to_string())
     }
 
-    pub(super) fn cache(&self, process: &Process, ids: &Arc<dyn IdGen>) -> anyhow::Result<Cache> {
+    pub(in crate::roles) fn cache(
+        &self,
+        process: &Process,
+        ids: &Arc<dyn IdGen>,
+    ) -> anyhow::Result<Cache> {
         let limits = self.gateway.cache_limits();
         match &self.redis {
             Some(redis) => Ok(Cache::redis(redis, &limits, process, ids.clone())?),

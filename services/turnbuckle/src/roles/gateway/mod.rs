@@ -1,6 +1,6 @@
 //! `turnbuckle gateway`: the MCP edge of a cluster.
 
-mod config;
+pub(in crate::roles) mod config;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use web::HostPolicy;
 use super::files::ReadyFile;
 use super::life::{Life, Port, say_not_ready, serve};
 use super::node::{RoleArgs, announce, control_planes, follow, node, play};
+use super::traces::traced;
 use config::Config;
 
 /// Runs a gateway until it is told to end.
@@ -28,6 +29,13 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let (life, process, leaves) = Life::begin(config.http.drain, config.leave_notice)?;
     let starting = process.readiness.latch("starting");
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let process = traced(
+        process,
+        &config.telemetry,
+        "turnbuckle-gateway",
+        &config.name(),
+        &clock,
+    )?;
     let ids: Arc<dyn IdGen> = Arc::new(TimeOrderedIds);
     let trust = Trust::load(&config.trust, Role::Gateway, &config.name(), clock.clone())?;
     let listener = web::bind(config.listen, "listen")?;
@@ -36,6 +44,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let last_good = LastGood::open(&config.state_dir)?;
 
     let workers = Arc::new(WorkerPool::new(PoolConfig::default(), &trust));
+    workers.measure(&process.metrics);
     let control_planes = control_planes(&config.control_planes, &trust)?;
     let limits = GatewayConfigLimits {
         tenants: config.gateway.tenants_cached,
@@ -62,7 +71,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     follow(node.clone(), follower, control_planes, &trust, &process);
 
     let deps = gateway::Deps {
-        source: source as Arc<dyn ConfigSource>,
+        source: source.clone() as Arc<dyn ConfigSource>,
         workers: workers as Arc<dyn Execute>,
         cache: config.cache(&process, &ids)?,
         hasher: KeyHasher::with_key(keys.hashing),
@@ -71,6 +80,8 @@ async fn run(config: Config) -> anyhow::Result<()> {
         ids: ids.clone(),
     };
     let gateway = Gateway::build(config.gateway.clone(), deps, &process)?;
+    let measured = gateway.clone();
+    source.measure(move || measured.in_flight());
     let hosts = HostPolicy::new(
         listener.addr(),
         &config.allowed_hosts,

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use egress::EgressConfig;
-use runtime::telemetry::LogConfig;
+use runtime::telemetry::{LogConfig, TelemetryConfig};
 use serde::{Deserialize, Serialize};
 use web::ServeLimits;
 
@@ -33,6 +33,7 @@ pub(super) struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) allow_loopback_upstreams: Option<bool>,
     pub(super) log: LogConfig,
+    pub(super) telemetry: TelemetryConfig,
     pub(super) http: ServeLimits,
     pub(super) gateway: gateway::Config,
     pub(super) control_plane: control_plane::Config,
@@ -53,6 +54,7 @@ impl Default for Config {
             allowed_origins: Vec::new(),
             allow_loopback_upstreams: None,
             log: LogConfig::default(),
+            telemetry: TelemetryConfig::default(),
             http: ServeLimits::default(),
             gateway: gateway::Config::default(),
             control_plane: control_plane::Config::default(),

@@ -20,6 +20,7 @@ use super::greeting::Addresses;
 use super::start_page;
 use crate::roles::files::{ReadyFile, write_private};
 use crate::roles::life::{self, Life, Port};
+use crate::roles::traces::traced;
 
 /// Runs the platform until a signal ends it.
 pub(super) async fn run(config: Config, new_admin_key: bool) -> anyhow::Result<()> {
@@ -38,6 +39,13 @@ pub(super) async fn run(config: Config, new_admin_key: bool) -> anyhow::Result<(
         .context("open the database")?;
 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let process = traced(
+        process,
+        &config.telemetry,
+        "turnbuckle-up",
+        &config.listen.to_string(),
+        &clock,
+    )?;
     let ids: Arc<dyn IdGen> = Arc::new(TimeOrderedIds);
     let parts = Parts {
         root,

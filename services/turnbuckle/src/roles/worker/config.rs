@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use egress::EgressConfig;
 use fabric_grpc::trust::TrustConfig;
-use runtime::telemetry::LogConfig;
+use runtime::telemetry::{LogConfig, TelemetryConfig};
 use serde::{Deserialize, Serialize};
 use web::ServeLimits;
 
@@ -15,29 +15,30 @@ use crate::roles::node::RoleConfig;
 /// Order: defaults < file < environment < flags.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Config {
+pub(in crate::roles) struct Config {
     /// Where gateways and control-planes reach it.
-    pub(super) listen: SocketAddr,
+    pub(in crate::roles) listen: SocketAddr,
     /// Health and metrics; meant for the operator's network alone.
-    pub(super) admin_listen: SocketAddr,
+    pub(in crate::roles) admin_listen: SocketAddr,
     /// `host:port` that others reach `listen` by. Absent: as it is bound.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) advertise: Option<String>,
+    pub(in crate::roles) advertise: Option<String>,
     /// `host:port` of the control-planes' `fabric_listen`.
-    pub(super) control_planes: Vec<String>,
+    pub(in crate::roles) control_planes: Vec<String>,
     /// What hosted servers keep.
-    pub(super) state_dir: PathBuf,
+    pub(in crate::roles) state_dir: PathBuf,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) ready_file: Option<PathBuf>,
+    pub(in crate::roles) ready_file: Option<PathBuf>,
     /// How long, when it is told to end, it goes on serving after it has told others to call
     /// elsewhere.
     #[serde(with = "runtime::seconds")]
-    pub(super) leave_notice: Duration,
-    pub(super) log: LogConfig,
-    pub(super) http: ServeLimits,
-    pub(super) trust: TrustConfig,
-    pub(super) worker: connector_worker::Config,
-    pub(super) egress: EgressConfig,
+    pub(in crate::roles) leave_notice: Duration,
+    pub(in crate::roles) log: LogConfig,
+    pub(in crate::roles) telemetry: TelemetryConfig,
+    pub(in crate::roles) http: ServeLimits,
+    pub(in crate::roles) trust: TrustConfig,
+    pub(in crate::roles) worker: connector_worker::Config,
+    pub(in crate::roles) egress: EgressConfig,
 }
 
 impl Default for Config {
@@ -52,6 +53,7 @@ impl Default for Config {
             ready_file: None,
             leave_notice: Duration::from_secs(2),
             log: LogConfig::default(),
+            telemetry: TelemetryConfig::default(),
             http: ServeLimits::default(),
             trust: TrustConfig::default(),
             worker: connector_worker::Config::default(),
@@ -62,7 +64,7 @@ impl Default for Config {
 
 impl Config {
     /// What certificates and tokens call this process.
-    pub(super) fn name(&self) -> String {
+    pub(in crate::roles) fn name(&self) -> String {
         self.advertise
             .clone()
             .unwrap_or_else(|| self.listen.to_string())

@@ -1,6 +1,6 @@
 //! `turnbuckle worker`: runs calls for gateways, and hosted servers.
 
-mod config;
+pub(in crate::roles) mod config;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use super::files::ReadyFile;
 use super::life::{Life, Port, serve};
 use super::node::{RoleArgs, announce, control_planes, follow, node, play};
+use super::traces::traced;
 use config::Config;
 
 /// Runs a worker until it is told to end.
@@ -29,6 +30,13 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let (life, process, leaves) = Life::begin(config.http.drain, config.leave_notice)?;
     let starting = process.readiness.latch("starting");
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let process = traced(
+        process,
+        &config.telemetry,
+        "turnbuckle-worker",
+        &config.name(),
+        &clock,
+    )?;
     let ids: Arc<dyn IdGen> = Arc::new(TimeOrderedIds);
     let trust = Trust::load(&config.trust, Role::Worker, &config.name(), clock.clone())?;
     trust.check(config.listen)?;

@@ -21,7 +21,7 @@ use tonic_types::StatusExt;
 use super::world::{Clients, World};
 
 /// Every operation: its id in the OpenAPI document, and its method.
-const PAIRS: [(&str, &str); 33] = [
+const PAIRS: [(&str, &str); 34] = [
     ("activateTenant", "TenantService.ActivateTenant"),
     ("approveAllTools", "ToolService.ApproveAllTools"),
     ("approveTool", "ToolService.ApproveTool"),
@@ -45,6 +45,7 @@ const PAIRS: [(&str, &str); 33] = [
     ("listConnectorTypes", "ConnectorService.ListConnectorTypes"),
     ("listConnectors", "ConnectorService.ListConnectors"),
     ("listKeys", "KeyService.ListKeys"),
+    ("listNodes", "NodeService.ListNodes"),
     ("listStderr", "ConnectorService.ListStderr"),
     ("listTenants", "TenantService.ListTenants"),
     ("listTools", "ToolService.ListTools"),
@@ -190,6 +191,7 @@ async fn both_interfaces_give_the_same_resources_and_the_same_refusals() {
     tools::approvals(&mut both).await;
     tools::processes(&mut both).await;
     tenants::keys(&mut both).await;
+    tenants::nodes(&mut both).await;
     refusals::refusals(&mut both).await;
     refusals::ends(&mut both).await;
 

@@ -207,3 +207,15 @@ pub(super) async fn keys(both: &mut Both) {
     })
     .await;
 }
+
+pub(super) async fn nodes(both: &mut Both) {
+    both.same("listNodes", (Method::GET, "/nodes", NONE), async |mut c| {
+        let request = pb::ListNodesRequest::default();
+        let page = c.nodes.list_nodes(request).await?.into_inner();
+        let nodes = page.nodes.into_iter().map(rest_of::node).collect();
+        let mut list = rest_of::list("nodes", nodes, page.next_page_token);
+        list["newest_revision"] = page.newest_revision.into();
+        Ok(list)
+    })
+    .await;
+}
