@@ -72,6 +72,11 @@ fn capabilities(raw: &RawValue) {
     if let Ok(client) = ClientCapabilities::parse(raw) {
         let again = read(client.to_json(ProtocolVersion::LATEST));
         let again = ClientCapabilities::parse(&again).expect("they were written by us");
-        assert_eq!(again, client);
+        let declared = ClientCapabilities {
+            // 2026-07-28 has no word for it.
+            roots_list_changed: false,
+            ..client
+        };
+        assert_eq!(again, declared);
     }
 }

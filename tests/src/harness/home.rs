@@ -194,7 +194,7 @@ fn finish(mut child: Child, limit: Duration) -> (i32, String) {
 }
 
 /// The binary lies beside the folder of the test programs.
-fn binary() -> PathBuf {
+pub(super) fn binary() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let path = test.ancestors().nth(2).unwrap().join("turnbuckle");
     assert!(

@@ -178,7 +178,7 @@ impl Answer {
 }
 
 /// Adds what every modern request carries.
-fn modern_params(mut params: Value) -> Value {
+pub(super) fn modern_params(mut params: Value) -> Value {
     let meta = &mut params["_meta"];
     meta["io.modelcontextprotocol/protocolVersion"] = json!(MODERN);
     meta["io.modelcontextprotocol/clientInfo"] = json!({ "name": "scenario", "version": "1" });

@@ -2,6 +2,7 @@
 
 mod api;
 mod cli;
+pub(crate) mod cluster;
 mod home;
 mod mcp;
 mod node;

@@ -169,7 +169,7 @@ impl Platform {
 }
 
 /// An error event, or the message of a panic.
-fn is_error(line: &str) -> bool {
+pub(super) fn is_error(line: &str) -> bool {
     match serde_json::from_str::<Value>(line) {
         Ok(event) => event["level"] == "ERROR",
         Err(_) => line.contains("panicked at"),

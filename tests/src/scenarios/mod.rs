@@ -3,6 +3,7 @@
 mod access;
 mod architecture;
 mod clients;
+mod cluster;
 mod commands;
 mod conformance;
 mod conformance_client;
@@ -16,3 +17,4 @@ mod refusals;
 mod shutdown;
 mod startup;
 mod telemetry;
+mod traces;

@@ -1,0 +1,194 @@
+//! A gateway is killed: the other one serves the same sessions at once.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::harness::cluster::{Got, Legacy, Next, Stage, Stream, Traffic, Wire};
+
+const SOON: Duration = Duration::from_secs(10);
+/// How long a gateway may take to be sure that another one is gone.
+const LOST: Duration = Duration::from_secs(15);
+/// How many events the stream brings, 5 ms apart.
+const TICKS: u64 = 400;
+
+/// The number of a progress notification; nothing for the result.
+fn progress(message: &Value) -> Option<u64> {
+    message["params"]["progress"].as_u64()
+}
+
+/// A call of 400 events, 5 ms apart, through one gateway, of which the first have come.
+async fn ticking(wire: &Wire, gateway: usize) -> (Legacy, Stream, Vec<u64>) {
+    let session = wire.open(gateway).await;
+    let args = json!({ "count": TICKS, "every": 5 });
+    let mut stream = session.stream(gateway, "tick", args).await;
+    let mut seen = Vec::new();
+    while seen.len() < 50 {
+        seen.extend(progress(&stream.message(SOON).await));
+    }
+    (session, stream, seen)
+}
+
+/// Whether these are the events from the first on, each once and in order.
+fn in_order(seen: &[u64]) -> bool {
+    seen.iter()
+        .zip(1..)
+        .all(|(seen, expected)| *seen == expected)
+}
+
+#[tokio::test]
+async fn a_stream_taken_up_elsewhere_loses_nothing_when_that_gateway_is_killed() {
+    let mut stage = Stage::open().await;
+    for wire in [
+        stage.legacy.clone(),
+        stage.modern.clone(),
+        stage.hosted.clone(),
+    ] {
+        let (session, stream, mut seen) = ticking(&wire, 0).await;
+        let last = stream.last_id.clone();
+        drop(stream);
+        let mut away = session.listen(1, &last).await;
+        while seen.len() < 150 {
+            seen.extend(progress(&away.message(SOON).await));
+        }
+
+        stage.cluster.gateways[1].kill();
+        loop {
+            match away.next().await {
+                Next::Message(message) => seen.extend(progress(&message)),
+                Next::Broken(_) => break,
+                Next::End => panic!("a killed gateway does not take its leave"),
+            }
+        }
+        let killed = Instant::now();
+        let mut back = session.listen(0, &away.last_id).await;
+        seen.extend(progress(&back.message(SOON).await));
+        println!("the stream goes on after {:?}", killed.elapsed());
+        let answer = loop {
+            let message = back.message(SOON).await;
+            match progress(&message) {
+                Some(n) => seen.push(n),
+                None => break message,
+            }
+        };
+
+        assert_eq!(Got::Message(answer).text(), "ticked");
+        assert!(in_order(&seen) && seen.len() as u64 == TICKS, "{seen:?}");
+        stage.cluster.gateways[1].restart().await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_killed_gateway_had_sent_can_be_had_from_the_other() {
+    let mut stage = Stage::open().await;
+    let (session, stream, mut seen) = ticking(&stage.legacy, 0).await;
+    let last = stream.last_id.clone();
+    drop(stream);
+    // Events that nobody reads go by.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+
+    stage.cluster.gateways[0].kill();
+    let killed = Instant::now();
+    let mut resumed = session.listen(1, &last).await;
+    while seen.len() < 80 {
+        seen.extend(progress(&resumed.message(SOON).await));
+    }
+    println!(
+        "the other gateway tells what was kept after {:?}",
+        killed.elapsed()
+    );
+    let got = session.call(1, "echo", json!({ "text": "hi" })).await;
+    assert_eq!(got.text(), "hi");
+    // The call is lost with its gateway: the client is told, and does not wait for ever.
+    let end = loop {
+        match tokio::time::timeout(LOST, resumed.next()).await {
+            Ok(Next::Message(message)) => match progress(&message) {
+                Some(n) => seen.push(n),
+                None => break format!("{message}"),
+            },
+            Ok(Next::End) => break "without an answer".to_owned(),
+            Ok(Next::Broken(why)) => panic!("the gateway that is there broke it: {why}"),
+            Err(_) => panic!("the stream of a lost call stays open"),
+        }
+    };
+    println!("its stream ends after {:?}: {end}", killed.elapsed());
+    assert!(in_order(&seen), "{seen:?}");
+}
+
+#[tokio::test]
+async fn calls_and_sessions_go_on_at_the_other_gateway() {
+    let mut stage = Stage::open().await;
+    let session = stage.legacy.open(0).await;
+    let mut listening = session.listen(0, "").await;
+    let there = Traffic::start(&[&stage.legacy, &stage.modern, &stage.hosted], &[1]).await;
+    let here = Traffic::start(&[&stage.legacy, &stage.modern], &[0]).await;
+
+    stage.cluster.gateways[0].kill();
+    let killed = Instant::now();
+    let got = session.call(1, "echo", json!({ "text": "hi" })).await;
+    assert_eq!(got.text(), "hi");
+    println!("a session goes on after {:?}", killed.elapsed());
+    assert!(!matches!(listening.next().await, Next::Message(_)));
+    let mut listening = session.listen(1, &listening.last_id).await;
+    // What happens from now on reaches the stream at the other gateway.
+    let off = json!({ "enabled": false });
+    let path = "/tenants/acme/connectors/legacy/tools/hold";
+    stage.cluster.admin(0).patch(path, &off).await.expect(200);
+    let told = listening.message(SOON).await;
+    assert_eq!(told["method"], "notifications/tools/list_changed");
+
+    there.take().unharmed();
+    let lost = here.take();
+    assert!(
+        lost.bad.keys().all(|how| how.ends_with("broken")),
+        "{lost:?}"
+    );
+    drop(here);
+    let took = stage.cluster.gateways[0].restart().await;
+    println!("a gateway is back after {took:?}");
+    stage.works().await;
+    let got = session.call(0, "echo", json!({ "text": "hi" })).await;
+    assert_eq!(got.text(), "hi");
+    there.take().unharmed();
+}
+
+#[tokio::test]
+async fn a_question_is_answered_at_the_other_gateway() {
+    let mut stage = Stage::open().await;
+    // A modern client comes back with the answer wherever it likes, once.
+    for wire in [
+        stage.legacy.clone(),
+        stage.modern.clone(),
+        stage.hosted.clone(),
+    ] {
+        let params = json!({
+            "name": "ask", "arguments": {},
+        });
+        let got = wire.modern(0, "tools/call", params.clone()).await;
+        let result = &got.message()["result"];
+        assert_eq!(result["resultType"], "input_required", "{got:?}");
+        let asked = result["inputRequests"].as_object().unwrap();
+        let key = asked.keys().next().unwrap();
+        let mut again = params.clone();
+        again["requestState"] = result["requestState"].clone();
+        again["inputResponses"] =
+            json!({ key: { "action": "accept", "content": { "name": "Ada" } } });
+
+        stage.cluster.gateways[0].kill();
+        let got = wire.modern(1, "tools/call", again.clone()).await;
+
+        assert_eq!(got.text(), "Hello, Ada!");
+        let got = wire.modern(1, "tools/call", again).await;
+        assert!(!got.is_result(), "a state is used once: {got:?}");
+        stage.cluster.gateways[0].restart().await;
+    }
+    // A legacy client's answer finds the call at the gateway that waits.
+    let session = stage.legacy.open(0).await;
+    let mut stream = session.stream(0, "ask", json!({})).await;
+    let asked = stream.message(SOON).await;
+    assert_eq!(asked["method"], "elicitation/create", "{asked}");
+    let answer = json!({ "action": "accept", "content": { "name": "Ada" } });
+    session.reply(1, &asked["id"], answer).await;
+    let answered = Got::Message(stream.message(SOON).await);
+    assert_eq!(answered.text(), "Hello, Ada!");
+}

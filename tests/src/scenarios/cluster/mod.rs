@@ -1,0 +1,13 @@
+//! What a cluster of real processes promises when one of them, or a server that they share, is gone.
+//! Each test prints how long recovery took.
+
+mod changes;
+mod control_planes;
+mod gateways;
+mod network;
+mod postgres;
+mod redis;
+mod secrecy;
+mod smoke;
+mod soak;
+mod workers;
