@@ -186,7 +186,9 @@ impl Places {
         if let Some(held) = self.fresh(place, version) {
             return Ok(held);
         }
-        let lease = match self.leases.lease(key.0, key.1).await {
+        let lease = self.leases.lease(key.0, key.1).await;
+        self.parts.metrics.leased(lease.is_ok());
+        let lease = match lease {
             Ok(lease) => lease,
             // What is held is old, but nobody has said that it does not hold any more.
             Err(LeaseError::Unavailable(why)) => {

@@ -11,6 +11,7 @@ pub mod hosted;
 mod leases;
 mod metrics;
 pub mod native;
+mod recorded;
 mod runner;
 mod upstream;
 mod worker;

@@ -30,7 +30,7 @@ pub(crate) enum Kind {
 impl Kind {
     const ALL: [Self; 4] = [Self::Native, Self::Remote, Self::Hosted, Self::Unknown];
 
-    const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Native => "native",
             Self::Remote => ConnectorKind::REMOTE_MCP,
@@ -83,12 +83,18 @@ struct KindLabel {
     kind: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LeaseLabels {
+    outcome: &'static str,
+}
+
 /// The worker's metrics. Each series is looked up once, at the start.
 #[derive(Clone, Debug)]
 pub(crate) struct WorkerMetrics {
     calls: [[Counter; Ended::ALL.len()]; Kind::ALL.len()],
     durations: [Histogram; Kind::ALL.len()],
     failures: [Counter; FailureKind::ALL.len()],
+    leases: Family<LeaseLabels, Counter>,
     in_flight: Gauge,
     pub(crate) open_breakers: Gauge,
     /// Calls that wait for what their server asked.
@@ -133,6 +139,11 @@ impl WorkerMetrics {
                     kind: kind.as_str(),
                 })
             }),
+            leases: metrics.register(
+                "worker_leases",
+                "Credentials that were asked for, by outcome",
+                Family::default(),
+            ),
             in_flight: metrics.register(
                 "worker_calls_in_flight",
                 "Calls that are running",
@@ -160,6 +171,11 @@ impl WorkerMetrics {
             ended: None,
             started: Instant::now(),
         }
+    }
+
+    pub(crate) fn leased(&self, granted: bool) {
+        let outcome = if granted { "granted" } else { "refused" };
+        self.leases.get_or_create(&LeaseLabels { outcome }).inc();
     }
 
     pub(crate) fn count_failure(&self, kind: FailureKind) {

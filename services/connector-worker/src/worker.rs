@@ -11,6 +11,7 @@ use fabric::{
     BoxFuture, Call, Events, Execute, Failure, FailureKind, Leases, Listing, Method, Outcome,
     ProcessStatus, StderrLine, UpstreamListener, Workers,
 };
+use runtime::telemetry::Tracer;
 use runtime::{Clock, IdGen, Process};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Instrument;
@@ -21,6 +22,7 @@ use crate::hosted::HostedServers;
 use crate::leases::{Key, Places};
 use crate::metrics::{Measured, WorkerMetrics};
 use crate::native::{Engine, EngineLimits};
+use crate::recorded::Recorded;
 use crate::runner::RunnerParts;
 use crate::upstream::Parked;
 
@@ -46,6 +48,7 @@ pub struct Worker {
     calls: Arc<Semaphore>,
     watches: Semaphore,
     metrics: WorkerMetrics,
+    tracer: Tracer,
     config: Arc<Config>,
 }
 
@@ -97,6 +100,7 @@ impl Worker {
             watches: Semaphore::new(config.max_watches.min(Semaphore::MAX_PERMITS)),
             calls: Arc::new(Semaphore::new(config.max_calls.min(Semaphore::MAX_PERMITS))),
             metrics,
+            tracer: process.tracer.clone(),
             config,
         })
     }
@@ -109,10 +113,15 @@ impl Worker {
         self.hosted.release_all().await;
     }
 
-    async fn run(&self, call: &Call, events: Option<&Events>) -> Outcome {
+    async fn run(
+        &self,
+        call: &Call,
+        events: Option<&Events>,
+        mut recorded: Option<Box<Recorded>>,
+    ) -> Outcome {
         let deadline = Deadline::after(call.deadline);
         let mut measured = self.metrics.begin();
-        let dispatched = self.dispatch(call, events, deadline, &mut measured);
+        let dispatched = self.dispatch(call, events, deadline, &mut measured, &mut recorded);
         let outcome = match tokio::time::timeout_at(deadline.instant(), dispatched).await {
             Ok(outcome) => outcome,
             Err(_) => Outcome::Failed(sent(
@@ -121,6 +130,9 @@ impl Worker {
             )),
         };
         let took = measured.end(&outcome);
+        if let Some(recorded) = &mut recorded {
+            recorded.end(&outcome);
+        }
         if let Outcome::Failed(failure) = &outcome {
             log_failure(call, failure, took);
         }
@@ -133,6 +145,7 @@ impl Worker {
         events: Option<&Events>,
         deadline: Deadline,
         measured: &mut Measured<'_>,
+        recorded: &mut Option<Box<Recorded>>,
     ) -> Outcome {
         let key = (call.tenant, call.connector);
         let place = self.places.place(key);
@@ -145,7 +158,13 @@ impl Worker {
             Err(failure) => return Outcome::Failed(failure),
         };
         measured.kind = held.runner.kind();
-        held.runner.call(call, events, deadline).await
+        let Some(recorded) = recorded else {
+            return held.runner.call(call, events, deadline).await;
+        };
+        recorded.upstream_begins(measured.kind);
+        let outcome = held.runner.call(call, events, deadline).await;
+        recorded.upstream_ends(&outcome);
+        outcome
     }
 
     /// Runs a watch until it is dropped. It has no deadline, and counts among watches alone.
@@ -244,7 +263,7 @@ fn log_failure(call: &Call, failure: &Failure, took: Duration) {
 }
 
 impl Execute for Worker {
-    fn execute(&self, call: Call, events: Option<Events>) -> BoxFuture<'_, Outcome> {
+    fn execute(&self, mut call: Call, events: Option<Events>) -> BoxFuture<'_, Outcome> {
         if matches!(call.request.method, Method::Watch | Method::WatchTask) {
             return Box::pin(async move { self.watch(&call, events.as_ref()).await });
         }
@@ -256,7 +275,11 @@ impl Execute for Worker {
             mcp.method = call.request.method.as_str(),
             mcp.name = call.request.name.as_deref(),
         );
-        Box::pin(async move { self.run(&call, events.as_ref()).await }.instrument(span))
+        let recorded = match self.tracer.is_on() {
+            true => Recorded::begin(&self.tracer, &mut call),
+            false => None,
+        };
+        Box::pin(async move { self.run(&call, events.as_ref(), recorded).await }.instrument(span))
     }
 }
 

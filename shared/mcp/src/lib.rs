@@ -23,6 +23,7 @@ pub mod rename;
 mod respond;
 mod server_capabilities;
 pub mod sse;
+mod trace_context;
 mod version;
 
 pub use capabilities::{ClientCapabilities, ClientProfile, TASKS_EXTENSION, UI_EXTENSION};
@@ -38,4 +39,5 @@ pub use object::{Members, members};
 pub use params::{ListenFilter, Params, Reference};
 pub use respond::{error_response, notification, raw_error_response, request, result_response};
 pub use server_capabilities::ServerCapabilities;
+pub use trace_context::{TraceContext, with_traceparent};
 pub use version::{LEGACY_VERSIONS, MODERN_VERSIONS, ProtocolVersion};

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use prometheus_client::registry::{Metric, Registry};
 
-use crate::{Readiness, Shutdown, ShutdownTrigger, Tasks};
+use crate::telemetry::{Deliver, TelemetryConfig, TelemetryConfigError, Tracer};
+use crate::{Clock, Readiness, Shutdown, ShutdownTrigger, Tasks};
 
 /// What belongs to the process as a whole. An argument, never a global. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -13,6 +14,8 @@ pub struct Process {
     pub tasks: Tasks,
     pub readiness: Readiness,
     pub metrics: Metrics,
+    /// Traces of requests. Off until a role puts one there that is on.
+    pub tracer: Tracer,
 }
 
 impl Process {
@@ -23,8 +26,26 @@ impl Process {
             shutdown,
             readiness: Readiness::default(),
             metrics: Metrics::default(),
+            tracer: Tracer::default(),
         };
         (trigger, process)
+    }
+
+    /// With traces, if `config` names a collector: `service` is what the process is called there,
+    /// and `node` tells it from others of its role. To be called within a Tokio runtime.
+    ///
+    /// # Errors
+    /// When a setting cannot be used. A collector that cannot be reached is no error.
+    pub fn traced(
+        self,
+        config: &TelemetryConfig,
+        service: &'static str,
+        node: &str,
+        clock: &Arc<dyn Clock>,
+        way: Arc<dyn Deliver>,
+    ) -> Result<Self, TelemetryConfigError> {
+        let tracer = Tracer::start(config, service, node, clock.clone(), way, &self)?;
+        Ok(Self { tracer, ..self })
     }
 }
 

@@ -1,14 +1,12 @@
 //! Requests of a peer, and what is done when the server has forgotten what was agreed.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use egress::Deadline;
 use fabric::{Effect, Failure, FailureKind, Method, Outcome, RpcError};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use mcp::{ClientProfile, HeaderParams, codes, header};
-use serde::Deserialize;
+use mcp::{ClientProfile, HeaderParams, TraceContext, codes, header};
 use serde_json::value::RawValue;
 
 use super::Wire;
@@ -277,19 +275,7 @@ fn insert_params(headers: &mut HeaderMap, params: &HeaderParams, arguments: Opti
 
 /// W3C trace context travels in `_meta` and, over HTTP, as the headers of the same names.
 fn insert_trace(headers: &mut HeaderMap, meta: &[u8]) {
-    // Nearly no call has one: spare the others a reading.
-    const NAME: &[u8] = b"\"traceparent\"";
-    if !meta.windows(NAME.len()).any(|part| part == NAME) {
-        return;
-    }
-    #[derive(Deserialize)]
-    struct Trace<'a> {
-        #[serde(borrow)]
-        traceparent: Cow<'a, str>,
-        #[serde(borrow, default)]
-        tracestate: Option<Cow<'a, str>>,
-    }
-    let Ok(trace) = serde_json::from_slice::<Trace<'_>>(meta) else {
+    let Some(trace) = TraceContext::of(meta) else {
         return;
     };
     let Ok(parent) = HeaderValue::from_str(&trace.traceparent) else {

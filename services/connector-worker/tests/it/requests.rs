@@ -205,7 +205,9 @@ async fn the_tool_list_comes_with_what_the_server_says_of_itself_and_changes_are
     );
     assert_eq!(
         stage.declared(),
-        [json!({"roots": {}, "sampling": {}, "elicitation": {"form": {}, "url": {}}})],
+        [
+            json!({"roots": {"listChanged": true}, "sampling": {}, "elicitation": {"form": {}, "url": {}}})
+        ],
         "some tools are offered to those alone who can be asked"
     );
     stage.expect("DELETE").await;
