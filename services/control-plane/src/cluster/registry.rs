@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ::fabric::{NodeInfo, NodeReport, Role, SourceError, WorkerAddress};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::feed::Feed;
@@ -28,7 +29,49 @@ struct Inner {
     operations: Operations,
     workers: watch::Sender<Arc<[WorkerAddress]>>,
     /// Workers whose line to us has broken, until the list is read again without them.
-    lost: Mutex<HashMap<String, tokio::time::Instant>>,
+    lost: Mutex<HashMap<String, Instant>>,
+    written: Mutex<Written>,
+}
+
+/// Since when nodes can say that they are there.
+struct Written {
+    /// When this control-plane could last write.
+    last: Instant,
+    /// When it could again, after it could not.
+    again: Instant,
+    /// How long it could not before that.
+    gap: Duration,
+}
+
+impl Written {
+    /// At the start nobody knows for how long no control-plane was there.
+    fn new() -> Self {
+        let now = Instant::now();
+        Self {
+            last: now,
+            again: now,
+            gap: FORGET_AFTER,
+        }
+    }
+
+    fn note(&mut self) {
+        let now = Instant::now();
+        let gap = now.duration_since(self.last);
+        if gap >= SILENT_FOR / 2 {
+            (self.again, self.gap) = (now, gap);
+        }
+        self.last = now;
+    }
+
+    /// How old a row may be. Just after an outage all are old, because nobody could write them;
+    /// a worker that has gone meanwhile refuses, and its calls go elsewhere.
+    fn patience(&self) -> Duration {
+        let since = self.again.elapsed();
+        match since < SILENT_FOR * 2 {
+            true => (SILENT_FOR + self.gap + since).min(FORGET_AFTER),
+            false => SILENT_FOR,
+        }
+    }
 }
 
 impl Registry {
@@ -37,6 +80,7 @@ impl Registry {
             operations: operations.clone(),
             workers: watch::Sender::new(Arc::default()),
             lost: Mutex::default(),
+            written: Mutex::new(Written::new()),
         });
         let (registry, latest) = (inner.clone(), feed.latest());
         operations.process().tasks.essential("nodes", async move {
@@ -66,9 +110,7 @@ impl Registry {
     /// A worker whose line broke gets no new calls until it speaks again, here or elsewhere. A node
     /// that does not come back soon leaves the list, so that nobody waits for it.
     pub(super) async fn lost(&self, node: &str) {
-        self.0
-            .lost()
-            .insert(node.to_owned(), tokio::time::Instant::now());
+        self.0.lost().insert(node.to_owned(), Instant::now());
         if let Err(error) = self.0.read_workers().await {
             tracing::warn!("cannot read the list of workers: {error}");
         }
@@ -90,7 +132,7 @@ impl Registry {
 }
 
 impl Inner {
-    fn lost(&self) -> std::sync::MutexGuard<'_, HashMap<String, tokio::time::Instant>> {
+    fn lost(&self) -> std::sync::MutexGuard<'_, HashMap<String, Instant>> {
         self.lost.lock().expect("no panic while held")
     }
 
@@ -115,7 +157,13 @@ impl Inner {
             draining: report.draining,
         };
         let storage = self.operations.storage();
-        storage.save_nodes(&[row]).await.map_err(unreadable)
+        storage.save_nodes(&[row]).await.map_err(unreadable)?;
+        self.written().note();
+        Ok(())
+    }
+
+    fn written(&self) -> std::sync::MutexGuard<'_, Written> {
+        self.written.lock().expect("no panic while held")
     }
 
     /// Whether it has come back shows in when it was heard of last: it may have another
@@ -134,7 +182,8 @@ impl Inner {
     }
 
     async fn read_workers(&self) -> Result<(), SourceError> {
-        let nodes = self.operations.storage().list_nodes(SILENT_FOR).await;
+        let patience = self.written().patience();
+        let nodes = self.operations.storage().list_nodes(patience).await;
         let nodes = nodes.map_err(unreadable)?;
         {
             // Long enough for a row that was written before the line broke to be too old.
@@ -201,4 +250,34 @@ impl Inner {
 
 fn unreadable(error: storage::StorageError) -> SourceError {
     SourceError(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn rows_are_not_held_too_old_that_nobody_could_write() {
+        let mut written = Written::new();
+        assert_eq!(written.patience(), FORGET_AFTER, "just started");
+        for _ in 0..20 {
+            tokio::time::advance(EVERY).await;
+            written.note();
+        }
+        assert_eq!(written.patience(), SILENT_FOR);
+
+        let outage = Duration::from_secs(30);
+        tokio::time::advance(outage).await;
+        written.note();
+        assert_eq!(written.patience(), SILENT_FOR + outage);
+        tokio::time::advance(EVERY).await;
+        written.note();
+        assert_eq!(written.patience(), SILENT_FOR + outage + EVERY);
+
+        for _ in 0..10 {
+            tokio::time::advance(EVERY).await;
+            written.note();
+        }
+        assert_eq!(written.patience(), SILENT_FOR);
+    }
 }
