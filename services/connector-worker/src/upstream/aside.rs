@@ -187,6 +187,14 @@ impl Aside {
         self.state().last == Some(session)
     }
 
+    /// Whether the lane has gone over, from whoever made a call in `session`, to the one client
+    /// session that has it to itself.
+    pub(super) fn has_passed_on(&self, session: Option<Uuid>) -> bool {
+        let state = self.state();
+        let only = state.only();
+        only.is_some() && only != session && state.last == Some(only)
+    }
+
     /// A session is over. What was asked of it is to be refused.
     pub(super) fn leave(&self, session: Uuid) -> Vec<Question> {
         let mut state = self.state();

@@ -155,6 +155,10 @@ impl Board {
         self.state().own = Some((aside, session));
     }
 
+    pub(super) fn of_session(&self) -> Option<Uuid> {
+        self.state().own.as_ref().map(|(_, session)| *session)
+    }
+
     /// Takes over what the server has asked that session outside any call, and nobody has heard.
     pub(super) fn take_over(&self) {
         let own = self.state().own.clone();

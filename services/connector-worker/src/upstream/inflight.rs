@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use domain::KeyId;
 
+use super::aside::Aside;
 use super::sink::Sink;
 
 /// The calls under way at one server.
@@ -60,8 +61,9 @@ impl InFlight {
     }
 
     /// Whose a request of the server is that came outside any call, if all that are under way are
-    /// of one principal: the newest call's that does not wait for answers itself.
-    pub(super) fn asked(&self) -> Option<Sink> {
+    /// of one principal: the newest call's that does not wait for answers itself. A call that waits
+    /// is asked more only where no client session has taken the lane over from it since.
+    pub(super) fn asked(&self, aside: &Aside) -> Option<Sink> {
         if self.plain.load(Ordering::Relaxed) > 0 {
             return None;
         }
@@ -74,7 +76,8 @@ impl InFlight {
         let runs = askable
             .clone()
             .find(|sink| sink.is_askable() && !sink.waits());
-        let whose = runs.or_else(|| askable.find(|sink| sink.is_askable()));
+        let waits = |sink: &&Sink| sink.is_askable() && !aside.has_passed_on(sink.session());
+        let whose = runs.or_else(|| askable.find(waits));
         whose.cloned()
     }
 
@@ -92,9 +95,9 @@ impl InFlight {
         running.next().is_none().then(|| only.clone())
     }
 
-    /// Whether none is under way.
-    pub(super) fn are_over(&self) -> bool {
-        self.plain.load(Ordering::Relaxed) == 0 && self.known().is_empty()
+    /// Whether none runs; those that wait for answers stand still, some for good.
+    pub(super) fn none_runs(&self) -> bool {
+        self.plain.load(Ordering::Relaxed) == 0 && self.known().iter().all(|call| call.sink.waits())
     }
 
     /// Those that may have been asked something.

@@ -185,7 +185,7 @@ impl Ear {
     async fn take_one(&self, message: &Message<'_>, text: &Bytes) {
         match message {
             Message::Request { id, method, params } => {
-                let whose = self.calls.asked();
+                let whose = self.calls.asked(&self.aside);
                 let reply = match (whose, &**method) {
                     (None, method) if method != "ping" => self.aside(id.raw(), method, *params),
                     (whose, method) => reply_to(id.raw(), method, *params, whose.as_ref(), true),
@@ -197,7 +197,7 @@ impl Ear {
             Message::Notification { method, params } => match (&**method, params) {
                 ("notifications/message", Some(params)) => match self.calls.only() {
                     Some(only) => only.stray_log(params, text),
-                    None if self.aside.is_own() || self.calls.are_over() => {
+                    None if self.aside.is_own() || self.calls.none_runs() => {
                         self.aside.log(params, text);
                     }
                     None => {}

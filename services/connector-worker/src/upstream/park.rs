@@ -135,7 +135,7 @@ impl Peer {
             let Some(input) = Input::parse(raw) else {
                 continue;
             };
-            let whose = self.calls.asked();
+            let whose = self.calls.asked(&self.aside);
             let refused = match whose {
                 Some(sink) => sink.ask(&id, &input, true),
                 None => {

@@ -9,6 +9,8 @@ use mcp::{ClientProfile, LogLevel};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use uuid::Uuid;
+
 use super::board::Board;
 use super::inputs::{Input, Undeclared, undeclared};
 use super::related::without_task;
@@ -49,6 +51,14 @@ impl Sink {
 
     pub(super) const fn is_askable(&self) -> bool {
         matches!(self, Self::Board(_))
+    }
+
+    /// The client session of its call, as far as that matters.
+    pub(super) fn session(&self) -> Option<Uuid> {
+        match self {
+            Self::Board(board) => board.of_session(),
+            _ => None,
+        }
     }
 
     /// Whether its call stands still until its client has answered.

@@ -370,3 +370,58 @@ async fn a_process_of_several_sessions_hears_of_each_change_of_client_and_asks_o
     // What was on its way when its session ended does not bring that back.
     ear.asked().await;
 }
+
+/// A server on a pipe that asks in a call, and after each further one asks for roots and logs.
+const ASKS: &str = r#"
+import json, sys, time
+def say(message):
+    print(json.dumps({"jsonrpc": "2.0", **message}), flush=True)
+for line in sys.stdin:
+    message = json.loads(line)
+    method = message.get("method")
+    if method == "initialize":
+        say({"id": message["id"], "result": {"protocolVersion": "2025-06-18",
+             "capabilities": {"logging": {}}}})
+    elif method == "tools/call" and message["params"]["arguments"].get("ask"):
+        say({"id": "in the call", "method": "sampling/createMessage", "params": {"messages": []}})
+    elif method == "tools/call":
+        say({"id": message["id"], "result": {"content": [{"type": "text", "text": "done"}]}})
+        time.sleep(0.1)  # the call is over for everybody
+        say({"method": "notifications/message", "params": {"level": "error", "data": "after"}})
+        say({"id": "after", "method": "roots/list"})
+    elif "id" in message and method:
+        say({"id": message["id"], "error": {"code": -32601, "message": "no"}})
+"#;
+
+#[tokio::test]
+async fn a_call_that_its_client_has_given_up_without_a_word_takes_nothing_from_a_later_session() {
+    let bench = Bench::new();
+    let command = ["python3", "-u", "-c", ASKS].map(str::to_owned);
+    let connector = bench.hosted(command.to_vec());
+    let mut ada = of(1, connector);
+    Arc::make_mut(&mut ada.client).log_level = Some(LogLevel::Debug);
+    let mut modern = of(1, connector);
+    modern.session = None;
+    modern.request.arguments = Some(r#"{"ask":true}"#.into());
+    asked(bench.worker.execute(modern, None).await);
+
+    let mut ear = Ear::of(&bench, &ada);
+    assert_eq!(text(bench.worker.execute(ada.clone(), None).await), "done");
+    let question = loop {
+        // The log came before anybody could hear it, or did not.
+        match ear.next().await {
+            CallEvent::Asked(asked) => break asked,
+            CallEvent::Log(_) => {}
+            other => panic!("{other:?}"),
+        }
+    };
+    let requests = question.requests.unwrap();
+    assert!(requests.windows(10).any(|part| part == b"roots/list"));
+
+    assert_eq!(text(bench.worker.execute(ada.clone(), None).await), "done");
+    let CallEvent::Log(params) = ear.next().await else {
+        panic!("no log")
+    };
+    assert_eq!(params, r#"{"level": "error", "data": "after"}"#);
+    ear.asked().await;
+}
