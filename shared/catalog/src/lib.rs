@@ -23,9 +23,9 @@ pub use error::{Fault, ManifestError};
 pub use manifest::{AfterConnect, OAuth2, Refresh};
 pub use model::{
     Answer, Arg, Auth, AuthMethod, Base64Alphabet, Call, Change, Connector, ConstWhen,
-    CredentialPart, Encoding, Errors, Hook, Landing, Method, PageKind, PageParam, Pages,
-    Pagination, PathPart, RateLimit, Request, Response, Scopes, Step as HookStep, Target, Tool,
-    When,
+    CredentialPart, Encoding, Errors, Hook, Landing, Later, Method, PageKind, PageParam, Pages,
+    Pagination, PathPart, RateLimit, Request, Response, Scopes, Spread, Step as HookStep, Target,
+    Tool, When,
 };
 pub use path::{ResultPath, Step, WirePath};
 pub use template::{Constant, Part, Template};

@@ -26,6 +26,8 @@ pub struct Connector {
     pub summary: String,
     /// Without a slash at the end.
     pub base_url: String,
+    /// What `{…}` in it stand for; such a URL is of no use until a connection says what they are.
+    pub base_url_variables: BTreeMap<String, String>,
     /// Templates of other base URLs by what they are for, e.g. a self-hosted server.
     pub base_url_alternatives: BTreeMap<String, String>,
     /// Sent with each request unless the tool says otherwise.
@@ -214,6 +216,8 @@ pub struct Arg {
     pub value_map: BTreeMap<String, Value>,
     pub target: Target,
     pub change: Option<Change>,
+    /// One request becomes several, whose results are joined.
+    pub spread: Option<Spread>,
     /// Sent only then.
     pub when: Option<When>,
     pub unlisted: Option<Unlisted>,
@@ -232,8 +236,18 @@ pub enum Target {
     Template,
     /// Only to the hook.
     Hook,
+    /// The part of a multipart body that is no JSON.
+    Media,
     /// Accepted for callers of old, never sent.
     Ignored,
+    /// Not sent: the last day of an argument that spreads by days.
+    LastDay,
+    /// Not sent: which slice of the joined result is shown, counted from 1.
+    Slice,
+    /// Not sent: items of one slice.
+    SliceSize,
+    /// Not sent: which page, counted from 1, of a list that can only be walked.
+    WalkedPage,
     /// Not sent: items whose value there does not compare are left out of the result.
     ItemFilter(ResultPath, Compare),
 }
@@ -257,12 +271,28 @@ pub enum Change {
     ZoomUuid,
     BracedUuid,
     Base64Encode,
+    /// Only for a whole raw body: it holds the bytes that the text stands for.
+    Base64Decode,
+    /// Atlassian Document Format.
+    MarkdownToAdf,
+    /// Confluence's storage format.
+    MarkdownToStorage,
     JoinCsv,
     ToArray,
     NamesToObjects,
     UuidObjects,
     DateToRfc3339,
     DateToEpochMs,
+}
+
+/// How one argument makes several requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spread {
+    /// One for each day (UTC) from the value to that of the argument with [`Target::LastDay`], or
+    /// for that day alone.
+    Days,
+    /// One for each element.
+    Each,
 }
 
 /// A condition on which arguments the caller gave; all parts must hold. Arguments are indices.
@@ -304,7 +334,8 @@ pub struct Call {
     pub request: Request,
     /// The first whose condition holds replaces `request`.
     pub variants: Vec<(When, Request)>,
-    pub content_type: Option<String>,
+    /// Of the part of a multipart body that is no JSON.
+    pub media_type: Option<String>,
     pub const_query: Vec<(String, Constant)>,
     pub const_header: Vec<(String, Template)>,
     pub const_body: Vec<(WirePath, Constant)>,
@@ -329,6 +360,8 @@ pub struct Request {
     /// As the manifest (and the provider's description) writes it.
     pub path_text: String,
     pub encoding: Encoding,
+    /// Instead of the encoding's own media type; a raw body has no other.
+    pub content_type: Option<String>,
     pub operation: Option<String>,
 }
 
@@ -346,6 +379,10 @@ pub enum Encoding {
     Json,
     /// Nested values are JSON texts.
     Form,
+    /// The value that lands on the whole body, as it is.
+    Raw,
+    /// The JSON of the body, then the media argument (RFC 2387).
+    MultipartRelated,
 }
 
 /// A further call of a hook.
@@ -434,8 +471,8 @@ pub struct Response {
     pub redact_fields: Vec<String>,
     /// Only items whose value there ends so.
     pub filter: Option<(ResultPath, Vec<String>)>,
-    /// 202 means that the provider goes on by itself.
-    pub accepted: bool,
+    /// What a 202 means.
+    pub later: Option<Later>,
     pub redirect: Option<Redirect>,
 }
 
@@ -446,9 +483,27 @@ pub enum Answer {
     Text {
         truncate: Option<Truncate>,
     },
+    /// A file.
+    Bytes,
+    /// A file, or JSON where the answer says so.
+    BytesOrJson,
     /// These header fields are the result.
     Headers(Vec<String>),
+    /// JSON with links to files that hold the items, one JSON value a line.
+    ReportLinks(ResultPath),
     Empty,
+}
+
+/// How the end of a call that was only accepted is learnt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Later {
+    /// Not at all: the provider goes on by itself.
+    Unknown,
+    /// By asking at the answer's `Location`.
+    Location {
+        /// The address is none of the API's and gets no credential.
+        signed: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

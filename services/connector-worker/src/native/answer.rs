@@ -12,6 +12,7 @@ use super::arguments::Arguments;
 use super::call::Call;
 use super::encode;
 use super::exchange::Answered;
+use super::file;
 use crate::failure::sent;
 
 /// A result in the making.
@@ -21,6 +22,8 @@ pub(super) struct Made {
     pub(super) structured: Value,
     /// Shown instead of the JSON, for tools that give text.
     pub(super) text: Option<String>,
+    /// A content block that is no text.
+    pub(super) file: Option<Value>,
     /// What the model should know besides.
     pub(super) notes: Vec<String>,
 }
@@ -30,6 +33,7 @@ impl Made {
         Self {
             structured,
             text: None,
+            file: None,
             notes: Vec::new(),
         }
     }
@@ -40,6 +44,7 @@ impl Made {
         let is_text = self.text.is_some();
         let main = self.text.unwrap_or_else(|| self.structured.to_string());
         content.push(json!({ "type": "text", "text": main }));
+        content.extend(self.file);
         content.extend(
             self.notes
                 .iter()
@@ -65,7 +70,12 @@ impl Call<'_> {
     /// # Errors
     /// When it is no JSON.
     pub(super) fn parse(&self, answered: &Answered) -> Result<Value, Failure> {
-        if self.tool.response.kind != Answer::Json {
+        let is_json = match self.tool.response.kind {
+            Answer::Json | Answer::ReportLinks(_) => true,
+            Answer::BytesOrJson => file::is_json(answered),
+            _ => false,
+        };
+        if !is_json {
             return Ok(Value::Null);
         }
         if answered.body.iter().all(u8::is_ascii_whitespace) {
@@ -74,7 +84,7 @@ impl Call<'_> {
         serde_json::from_slice(&answered.body).map_err(|error| self.garbage(answered, &error))
     }
 
-    fn garbage(&self, answered: &Answered, error: &serde_json::Error) -> Failure {
+    pub(super) fn garbage(&self, answered: &Answered, error: &serde_json::Error) -> Failure {
         let what = if answered.body.trim_ascii_start().starts_with(b"<") {
             "a web page instead of JSON; is the base URL right?"
         } else if error.is_eof() {
@@ -94,7 +104,9 @@ impl Call<'_> {
             Answer::Text { .. } => text(self, answered),
             Answer::Headers(names) => headers(names, answered),
             Answer::Empty => done(self, answered),
-            Answer::Json => match body {
+            Answer::Bytes => self.file(answered),
+            Answer::BytesOrJson if !file::is_json(answered) => self.file(answered),
+            Answer::Json | Answer::BytesOrJson | Answer::ReportLinks(_) => match body {
                 Value::Null if response.items.is_none() => done(self, answered),
                 Value::Null => Made::json(json!({ "items": [] })),
                 mut value => {
@@ -103,7 +115,7 @@ impl Call<'_> {
                 }
             },
         };
-        if response.accepted && answered.status == http::StatusCode::ACCEPTED {
+        if response.later.is_some() && answered.status == http::StatusCode::ACCEPTED {
             made.notes.push(format!(
                 "{} has accepted this and finishes it in the background.",
                 self.connector.display_name
@@ -145,7 +157,7 @@ impl Call<'_> {
         }
     }
 
-    fn keeps(&self, response: &Response, item: &Value, arguments: &Arguments) -> bool {
+    pub(super) fn keeps(&self, response: &Response, item: &Value, arguments: &Arguments) -> bool {
         if let Some((path, suffixes)) = &response.filter {
             let name = path.get(item).and_then(Value::as_str).unwrap_or_default();
             if !suffixes
@@ -217,9 +229,9 @@ fn text(call: &Call<'_>, answered: &Answered) -> Made {
     }
     let structured = json!({});
     Made {
-        structured,
         text: Some(text),
         notes,
+        ..Made::json(structured)
     }
 }
 

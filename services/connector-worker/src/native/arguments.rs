@@ -12,7 +12,7 @@ const VIOLATIONS_SHOWN: usize = 5;
 const VALUE_SHOWN: usize = 80;
 
 /// The arguments of a call, by their index in the tool.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Arguments {
     values: Vec<Option<Value>>,
     given: Vec<bool>,
@@ -22,6 +22,13 @@ impl Arguments {
     /// What the argument is, defaults counted in.
     pub(super) fn value(&self, at: usize) -> Option<&Value> {
         self.values.get(at)?.as_ref()
+    }
+
+    /// The same with another value of one argument.
+    pub(super) fn with(&self, at: usize, value: Value) -> Self {
+        let mut changed = self.clone();
+        changed.values[at] = Some(value);
+        changed
     }
 
     pub(super) fn holds(&self, when: &When) -> bool {

@@ -12,6 +12,7 @@ use super::arguments::Arguments;
 use super::exchange::Answered;
 use super::pages::{self, Next, Page};
 use super::request::Draft;
+use super::spread::spread;
 use super::{Engine, hooks, refusal};
 use crate::failure::unsent;
 
@@ -39,16 +40,29 @@ impl From<Failure> for Stop {
 }
 
 impl Call<'_> {
-    pub(super) async fn run(&self, arguments: &Arguments) -> Outcome {
-        let draft = match Draft::new(self.connector, self.tool, self.base_url, arguments) {
-            Ok(draft) => draft,
+    pub(super) async fn run(&self, arguments: Arguments) -> Outcome {
+        if let Some(failure) = self.lacks_base_url() {
+            return Outcome::Failed(failure);
+        }
+        let most = self.engine.limits.spread_max;
+        let all = match spread(self.tool, arguments, most) {
+            Ok(all) => all,
             Err(violation) => return refusal::not_called(self.tool, &violation),
+        };
+        let Some(arguments) = all.first() else {
+            return refusal::not_called(self.tool, "an argument that is a list is empty");
+        };
+        let draft = match self.draft(arguments) {
+            Ok(draft) => draft,
+            Err(Stop::Refused(outcome)) => return outcome,
+            Err(Stop::Failed(failure)) => return Outcome::Failed(failure),
         };
         let _turn = match self.turn().await {
             Ok(turn) => turn,
             Err(failure) => return Outcome::Failed(failure),
         };
         let made = match (self.tool.hook, &self.tool.pages) {
+            (None, _) if self.gathers(all.len(), arguments) => self.gather(&all).await,
             (Some(hook), _) => hooks::run(self, hook, draft).await,
             (None, Some(pages)) => match pages.follow {
                 Some(items) => self.follow(pages, draft, items as usize, arguments).await,
@@ -61,6 +75,27 @@ impl Call<'_> {
             Err(Stop::Refused(outcome)) => outcome,
             Err(Stop::Failed(failure)) => Outcome::Failed(failure),
         }
+    }
+
+    /// What stands in the way of a request whose address has a part that nobody has said.
+    fn lacks_base_url(&self) -> Option<Failure> {
+        let connector = self.connector;
+        if self.base_url.is_some() || connector.base_url_variables.is_empty() {
+            return None;
+        }
+        let example = connector.base_url_alternatives.values().next();
+        let example = example.unwrap_or(&connector.base_url);
+        let name = &connector.display_name;
+        let message = format!(
+            "The connector has no base_url, which {name} needs: an administrator must set it, e.g. {example}"
+        );
+        Some(unsent(FailureKind::Credential, message))
+    }
+
+    /// The request of these arguments.
+    pub(super) fn draft(&self, arguments: &Arguments) -> Result<Draft, Stop> {
+        Draft::new(self.connector, self.tool, self.base_url, arguments)
+            .map_err(|violation| Stop::Refused(refusal::not_called(self.tool, &violation)))
     }
 
     /// Waits until this connector's other writes are done, where the provider wants that.
@@ -83,6 +118,7 @@ impl Call<'_> {
     async fn simple(&self, draft: Draft, arguments: &Arguments) -> Result<Made, Stop> {
         let answered = self.exchange(&draft).await?;
         self.accept(&answered)?;
+        let answered = self.finish(&draft, answered).await;
         let body = self.parse(&answered)?;
         Ok(self.make(&answered, body, arguments))
     }
@@ -171,7 +207,7 @@ impl Call<'_> {
     }
 }
 
-fn next(
+pub(super) fn next(
     pages: &Pages,
     draft: &Draft,
     answered: &Answered,

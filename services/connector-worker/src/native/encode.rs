@@ -10,6 +10,7 @@ use time::format_description::well_known::Rfc3339;
 use time::{Date, OffsetDateTime, UtcOffset};
 
 use super::arguments::Arguments;
+use super::markdown;
 
 /// All but the unreserved characters of RFC 3986.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
@@ -79,6 +80,8 @@ pub(super) fn change(value: Value, change: Option<Change>) -> Result<Value, Stri
     };
     Ok(match (change, value) {
         (Change::Base64Encode, Value::String(text)) => json!(STANDARD.encode(text)),
+        (Change::MarkdownToAdf, value) => markdown::to_adf(&text(&value)),
+        (Change::MarkdownToStorage, value) => json!(markdown::to_storage(&text(&value))),
         (Change::JoinCsv, Value::Array(items)) => {
             json!(items.iter().map(text).collect::<Vec<_>>().join(","))
         }
@@ -108,7 +111,7 @@ pub(super) fn change(value: Value, change: Option<Change>) -> Result<Value, Stri
 }
 
 /// `YYYY-MM-DD` (midnight UTC) or RFC 3339.
-fn instant(text: &str) -> Result<OffsetDateTime, String> {
+pub(super) fn instant(text: &str) -> Result<OffsetDateTime, String> {
     let day = time::macros::format_description!("[year]-[month]-[day]");
     if let Ok(date) = Date::parse(text, day) {
         return Ok(date.midnight().assume_utc());

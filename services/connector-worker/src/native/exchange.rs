@@ -18,6 +18,7 @@ use super::call::Call;
 use super::request::Draft;
 use super::retry;
 use super::trouble::{Sent, Trouble};
+use super::written::Written;
 
 /// Bytes of an error's body that are read.
 const ERROR_MAX_BYTES: usize = 64 * 1024;
@@ -154,27 +155,29 @@ impl Call<'_> {
         is_home: bool,
     ) -> Result<Request<Full<Bytes>>, Sent> {
         let mut headers = HeaderMap::new();
-        let (mut body, mut content_type) = (Vec::new(), None);
+        let mut written = Written::default();
         if is_home {
             let mut draft = draft.clone();
-            self.sign(&mut draft)?;
-            (body, content_type) = draft.body_bytes();
+            if !draft.is_foreign {
+                self.sign(&mut draft)?;
+            }
+            written = draft.written();
             headers = draft.headers;
         } else if let Some(accept) = draft.headers.get(ACCEPT) {
             headers.insert(ACCEPT, accept.clone());
         }
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-        if let Some(content_type) = content_type {
-            headers
-                .entry(CONTENT_TYPE)
-                .or_insert(HeaderValue::from_static(content_type));
+        if let Some(content_type) = written.content_type {
+            let content_type = HeaderValue::try_from(content_type)
+                .map_err(|_| Sent::before(Trouble::Unsendable("the media type cannot be sent")))?;
+            headers.entry(CONTENT_TYPE).or_insert(content_type);
         }
         let mut at = at.clone();
         at.set_fragment(None);
         let mut request = Request::builder()
             .method(method)
             .uri(at.as_str())
-            .body(Full::new(Bytes::from(body)))
+            .body(Full::new(written.bytes))
             .map_err(|_| Sent::before(Trouble::Unsendable("the address cannot be called")))?;
         *request.headers_mut() = headers;
         Ok(request)

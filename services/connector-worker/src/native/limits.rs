@@ -17,6 +17,10 @@ pub struct EngineLimits {
     pub text_read_max_bytes: usize,
     /// Pages that are followed.
     pub pages_max: usize,
+    /// Requests that one call may become, one for each day or each element.
+    pub spread_max: usize,
+    /// Times that the end of an accepted call is asked for.
+    pub polls_max: u32,
     /// Times that one request is sent.
     pub attempts_max: u32,
     /// The first pause between two attempts; each further one is twice as long, up to a jitter.
@@ -35,6 +39,8 @@ impl Default for EngineLimits {
             text_max_bytes: 256 * 1024,
             text_read_max_bytes: 64 * 1024 * 1024,
             pages_max: 20,
+            spread_max: 31,
+            polls_max: 30,
             attempts_max: 3,
             backoff: Duration::from_millis(250),
             retry_after_max: Duration::from_secs(60),

@@ -12,15 +12,21 @@ mod call;
 mod credential;
 mod encode;
 mod exchange;
+mod file;
+mod gather;
 mod hooks;
+mod later;
 mod limits;
+mod markdown;
 mod pages;
 mod redact;
 mod refusal;
 mod request;
 mod retry;
+mod spread;
 mod trouble;
 mod turns;
+mod written;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -131,7 +137,7 @@ impl Engine {
             base_url: base_url.as_ref(),
             deadline: egress::Deadline::after(deadline),
         };
-        call.run(&arguments).await
+        call.run(arguments).await
     }
 
     fn validator(&self, tool: &Tool) -> Option<&Validator> {

@@ -1,5 +1,6 @@
 //! From arguments to a request that is ready but for the credential.
 
+use bytes::Bytes;
 use catalog::closed::ListPlace;
 use catalog::{Arg, Connector, Encoding, PageParam, PathPart, Request, Target, Tool, WirePath};
 use http::header::{ACCEPT, CONTENT_TYPE};
@@ -8,6 +9,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::arguments::Arguments;
+use super::written::{self, Written};
 use super::{body, encode};
 
 /// A request before it is written out; the pager changes its parameters.
@@ -23,8 +25,14 @@ pub(super) struct Draft {
     pub(super) headers: HeaderMap,
     pub(super) body: Option<Value>,
     pub(super) encoding: Encoding,
+    /// The whole of a raw body, or what follows the JSON of a multipart one.
+    pub(super) media: Option<Bytes>,
+    /// The media type of the part of a multipart body.
+    pub(super) media_type: Option<String>,
     /// Instead of all of the address above: a link that the provider gave.
     pub(super) link: Option<Url>,
+    /// The link is signed by itself and may be another host's: it gets no credential.
+    pub(super) is_foreign: bool,
 }
 
 impl Draft {
@@ -38,8 +46,43 @@ impl Draft {
             headers: headers(connector.headers.iter()),
             body: None,
             encoding: Encoding::Json,
+            media: None,
+            media_type: None,
             link: None,
+            is_foreign: false,
         }
+    }
+
+    /// A GET of a link that the provider gave in an answer to this request. A foreign one gets
+    /// nothing of the connection; any other must be of the provider's own host.
+    ///
+    /// # Errors
+    /// Why the link is not followed.
+    pub(super) fn follow(&self, link: &str, is_foreign: bool) -> Result<Self, &'static str> {
+        let home = Url::parse(&self.address()).map_err(|_| "it is no address")?;
+        let link = home.join(link).map_err(|_| "it is no address")?;
+        if home.scheme() == "https" && link.scheme() != "https" {
+            return Err("the address has no encryption");
+        }
+        if !is_foreign && link.origin() != home.origin() {
+            return Err("it is on another host");
+        }
+        let own = match is_foreign {
+            true => HeaderMap::new(),
+            false => self.headers.clone(),
+        };
+        Ok(Self {
+            method: Method::GET,
+            headers: own,
+            body: None,
+            media: None,
+            media_type: None,
+            encoding: Encoding::Json,
+            query: Vec::new(),
+            link: Some(link),
+            is_foreign,
+            ..self.clone()
+        })
     }
 
     /// The request of `tool`.
@@ -68,7 +111,7 @@ impl Draft {
             draft.base.clone_from(own);
         }
         draft.fill(tool, arguments)?;
-        draft.dress(tool, arguments)?;
+        draft.dress(tool, request, arguments)?;
         Ok(draft)
     }
 
@@ -112,6 +155,12 @@ impl Draft {
             match &arg.target {
                 Target::Query(name) => self.ask(name, &value),
                 Target::Body(landing) if landing.merge => merges.push((&landing.path, value)),
+                Target::Body(landing)
+                    if self.encoding == Encoding::Raw && landing.path.0.is_empty() =>
+                {
+                    self.media = Some(written::bytes(arg, &value)?);
+                }
+                Target::Media => self.media = Some(written::bytes(arg, &value)?),
                 Target::Body(landing) => {
                     if let Some(also) = &landing.also {
                         body::put(&mut root, also, value.clone(), arguments);
@@ -142,7 +191,12 @@ impl Draft {
     }
 
     /// Header fields.
-    fn dress(&mut self, tool: &Tool, arguments: &Arguments) -> Result<(), String> {
+    fn dress(
+        &mut self,
+        tool: &Tool,
+        request: &Request,
+        arguments: &Arguments,
+    ) -> Result<(), String> {
         let call = &tool.call;
         let extra = call
             .const_when
@@ -166,9 +220,10 @@ impl Draft {
                     .map_err(|rule| format!("argument {:?} {rule}", arg.name))?;
             }
         }
-        if let Some(content_type) = &call.content_type {
+        if let Some(content_type) = &request.content_type {
             self.head(CONTENT_TYPE.as_str(), content_type)?;
         }
+        self.media_type.clone_from(&call.media_type);
         Ok(())
     }
 
@@ -249,26 +304,15 @@ impl Draft {
         address
     }
 
-    /// The body's bytes and its media type.
-    pub(super) fn body_bytes(&self) -> (Vec<u8>, Option<&'static str>) {
-        match (&self.body, self.encoding) {
-            (None, _) => (Vec::new(), None),
-            (Some(body), Encoding::Json) => {
-                (body.to_string().into_bytes(), Some("application/json"))
-            }
-            (Some(body), Encoding::Form) => {
-                let members = body.as_object().into_iter().flatten();
-                let pairs = members.map(|(name, value)| {
-                    format!(
-                        "{}={}",
-                        encode::segment(name),
-                        encode::segment(&encode::text(value))
-                    )
-                });
-                let form = pairs.collect::<Vec<_>>().join("&");
-                (form.into_bytes(), Some("application/x-www-form-urlencoded"))
-            }
-        }
+    /// The body as it is sent.
+    pub(super) fn written(&self) -> Written {
+        let media = self.media.as_ref();
+        written::write(
+            self.encoding,
+            self.body.as_ref(),
+            media,
+            self.media_type.as_deref(),
+        )
     }
 }
 

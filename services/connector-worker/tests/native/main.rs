@@ -4,6 +4,7 @@
 mod contract;
 mod grammar;
 mod own_token;
+mod parts;
 mod refusals;
 mod sending;
 mod stats;

@@ -8,7 +8,7 @@ use super::parse;
 use crate::closed::{ArgType, Place, Transform, Unlisted};
 use crate::error::Faults;
 use crate::manifest::{ArgText, WhenText};
-use crate::model::{Arg, Change, Landing, Target, When};
+use crate::model::{Arg, Change, Landing, Spread, Target, When};
 use crate::path::{FindArg, ResultPath, WirePath};
 
 /// Resolves `use` and names; the order is the manifest's.
@@ -101,6 +101,7 @@ pub(super) fn arg(name: &str, text: ArgText, cx: &Context<'_>, faults: &mut Faul
         );
     }
     let change = change(&key("transform"), text.transform, place, faults);
+    let spread = spread(&key("transform"), &text, kind, place, faults);
     let target = target(name, &wire, place, &text, cx, faults)?;
     let when = text
         .when
@@ -118,6 +119,7 @@ pub(super) fn arg(name: &str, text: ArgText, cx: &Context<'_>, faults: &mut Faul
         value_map: text.value_map.unwrap_or_default(),
         target,
         change,
+        spread,
         when,
         unlisted: text.unlisted,
     })
@@ -206,18 +208,17 @@ fn change(
         Transform::DateToEpochMs => Change::DateToEpochMs,
         // These change where a value lands, not the value: see `target`.
         Transform::Merge | Transform::BitbucketDescription => return None,
-        Transform::Ignored | Transform::ClientFilter => return None,
-        Transform::Base64Decode
-        | Transform::MarkdownToAdf
-        | Transform::MarkdownToStorage
-        | Transform::IterateDays
+        Transform::Base64Decode => Change::Base64Decode,
+        Transform::MarkdownToAdf => Change::MarkdownToAdf,
+        Transform::MarkdownToStorage => Change::MarkdownToStorage,
+        // These make several requests of one: see `spread`.
+        Transform::IterateDays | Transform::FanOut => return None,
+        // These are the engine's own: see `target`.
+        Transform::Ignored
+        | Transform::ClientFilter
         | Transform::RangeEnd
-        | Transform::FanOut
         | Transform::ClientPage
-        | Transform::EmulatePage => {
-            faults.not_run(key, &format!("the transform {}", transform.as_str()));
-            return None;
-        }
+        | Transform::EmulatePage => return None,
     };
     let path_only = matches!(
         change,
@@ -229,7 +230,31 @@ fn change(
     if change == Change::PercentEncode && place != Place::Header {
         faults.add(key, "percent_encode is for header arguments");
     }
+    if change == Change::Base64Decode && place != Place::Body {
+        faults.add(key, "base64_decode is for raw bodies");
+    }
     Some(change)
+}
+
+fn spread(
+    key: &str,
+    text: &ArgText,
+    kind: ArgType,
+    place: Place,
+    faults: &mut Faults,
+) -> Option<Spread> {
+    let spread = match text.transform? {
+        Transform::IterateDays => Spread::Days,
+        Transform::FanOut => Spread::Each,
+        _ => return None,
+    };
+    if !matches!(place, Place::Query | Place::Body) {
+        faults.add(key, "is for query and body arguments");
+    }
+    if spread == Spread::Each && kind != ArgType::Array {
+        faults.add(key, "fan_out is for arrays");
+    }
+    Some(spread)
 }
 
 fn target(
@@ -268,12 +293,19 @@ fn target(
             faults.add(key("in"), "is for a code hook, but there is none");
             return None;
         }
-        Place::Media => {
-            faults.not_run(key("in"), "media arguments");
-            return None;
-        }
+        Place::Media => Target::Media,
         Place::Engine => match (text.transform, text.compare) {
             (Some(Transform::Ignored), _) => Target::Ignored,
+            (Some(Transform::RangeEnd), _) => Target::LastDay,
+            (Some(Transform::EmulatePage), _) => Target::WalkedPage,
+            (Some(Transform::ClientPage), _) => match wire {
+                "page" => Target::Slice,
+                "per_page" => Target::SliceSize,
+                _ => {
+                    faults.add(key("wire"), "is page or per_page with client_page");
+                    return None;
+                }
+            },
             (Some(Transform::ClientFilter), Some(compare)) => {
                 let path = faults.take(&key("wire"), ResultPath::parse(wire, cx.find))?;
                 Target::ItemFilter(path, compare)

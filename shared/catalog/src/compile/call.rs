@@ -50,12 +50,19 @@ pub(super) fn compile(
         );
         variants.extend(when.zip(request));
     }
-    let request = request?;
+    let mut request = request?;
+    // Beside a raw body, others of the same tool are what they always are.
+    let is_raw = |request: &Request| request.encoding == Encoding::Raw;
+    let has_raw = is_raw(&request) || variants.iter().any(|(_, request)| is_raw(request));
+    for request in std::iter::once(&mut request).chain(variants.iter_mut().map(|(_, r)| r)) {
+        request.content_type = text
+            .content_type
+            .clone()
+            .filter(|_| !has_raw || is_raw(request));
+    }
     build.check_paths(&request, &variants, faults);
 
-    if text.media_type.is_some() {
-        faults.not_run("media_type", "media uploads");
-    }
+    check_encodings(text, &request, &variants, args, faults);
     if text
         .base_url
         .as_ref()
@@ -95,7 +102,7 @@ pub(super) fn compile(
             .map(|url| url.trim_end_matches('/').to_owned()),
         request,
         variants,
-        content_type: text.content_type.clone(),
+        media_type: text.media_type.clone(),
         const_query: query("const_query", &text.const_query, find, faults),
         const_header: header("const_header", &text.const_header, find, faults),
         const_body: body("const_body", &text.const_body, find, faults),
@@ -105,6 +112,49 @@ pub(super) fn compile(
             .as_ref()
             .map(|graphql| graphql.document.clone()),
     })
+}
+
+/// Each kind of body has what it needs, and nothing is said for a kind that no request has.
+fn check_encodings(
+    text: &ToolText,
+    first: &Request,
+    variants: &[(When, Request)],
+    args: &[Arg],
+    faults: &mut Faults,
+) {
+    let has = |wanted| {
+        let others = variants.iter().map(|(_, request)| request);
+        std::iter::once(first)
+            .chain(others)
+            .any(|request| request.encoding == wanted)
+    };
+    let media = args
+        .iter()
+        .filter(|arg| arg.target == Target::Media)
+        .count();
+    let whole = args.iter().any(|arg| match &arg.target {
+        Target::Body(landing) => landing.path.0.is_empty() && !landing.merge,
+        _ => false,
+    });
+    if has(Encoding::Raw) && text.content_type.is_none() {
+        faults.add("content_type", "is what a raw body needs");
+    }
+    if has(Encoding::Raw) && !whole && text.code.is_none() {
+        faults.add("body", "raw needs an argument that is the whole body");
+    }
+    let is_multipart = has(Encoding::MultipartRelated);
+    if is_multipart != text.media_type.is_some() || is_multipart != (media == 1) {
+        faults.add(
+            "media_type",
+            "goes with a multipart body and one media argument, and only with them",
+        );
+    }
+    for arg in args {
+        if arg.change == Some(crate::model::Change::Base64Decode) && !has(Encoding::Raw) {
+            let key = format!("args.{}.transform", arg.name);
+            faults.add(key, "base64_decode is for raw bodies");
+        }
+    }
 }
 
 struct Build<'a> {
@@ -127,10 +177,8 @@ impl Build<'_> {
         let encoding = match (body, self.default) {
             (Some(ToolEncoding::Json), _) | (None, ConnectorEncoding::Json) => Encoding::Json,
             (Some(ToolEncoding::Form), _) | (None, ConnectorEncoding::Form) => Encoding::Form,
-            (Some(other), _) => {
-                faults.not_run("body", &format!("bodies of the kind {}", other.as_str()));
-                return None;
-            }
+            (Some(ToolEncoding::Raw), _) => Encoding::Raw,
+            (Some(ToolEncoding::MultipartRelated), _) => Encoding::MultipartRelated,
         };
         let parts = faults.take(key, self.parts(path))?;
         Some(Request {
@@ -138,6 +186,7 @@ impl Build<'_> {
             path: parts,
             path_text: path.to_owned(),
             encoding,
+            content_type: None,
             operation: operation.clone(),
         })
     }

@@ -5,7 +5,7 @@ mod call;
 mod service;
 mod tool;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -76,6 +76,7 @@ fn read(file: &str, text: &str, faults: &mut Faults) -> Option<Connector> {
         category: head.category,
         summary: head.summary,
         base_url: head.base_url.trim_end_matches('/').to_owned(),
+        base_url_variables: head.base_url_variables,
         base_url_alternatives: head.base_url_alternatives,
         headers: head.headers,
         notes: head.notes,
@@ -108,8 +109,12 @@ fn check_head(file: &str, head: &ConnectorText, faults: &mut Faults) {
     if !head.base_url.starts_with("https://") {
         faults.add("base_url", "must begin with https://");
     }
-    if head.base_url.contains('{') || !head.base_url_variables.is_empty() {
-        faults.not_run("base_url_variables", "variables in a base URL");
+    let named = variables(&head.base_url);
+    if !named.iter().eq(head.base_url_variables.keys()) {
+        faults.add(
+            "base_url_variables",
+            "must say what each {…} of base_url is, and no other",
+        );
     }
     for (key, text) in [
         ("display_name", &head.display_name),
@@ -123,6 +128,14 @@ fn check_head(file: &str, head: &ConnectorText, faults: &mut Faults) {
     for (name, value) in &head.headers {
         service::check_header(&format!("headers.{name}"), name, value, faults);
     }
+}
+
+/// The names between braces, in order of the alphabet.
+fn variables(url: &str) -> BTreeSet<String> {
+    let opened = url.split('{').skip(1);
+    opened
+        .filter_map(|rest| Some(rest.split_once('}')?.0.to_owned()))
+        .collect()
 }
 
 fn profiles(head: &ConnectorText, faults: &mut Faults) -> BTreeMap<String, Arc<Pagination>> {

@@ -13,7 +13,7 @@ use crate::closed::{Effect, Hook as HookWord, Poll, ResponseKind};
 use crate::error::Faults;
 use crate::manifest::{ArgText, ConnectorText, ResponseText, ToolText};
 use crate::model::{
-    Answer, Arg, Base64Alphabet, Call, Hook, Method, PageKind, PageParam, Pages, Pagination,
+    Answer, Arg, Base64Alphabet, Call, Hook, Later, Method, PageKind, PageParam, Pages, Pagination,
     PathPart, Response, Scopes, Step, Target, Tool, When,
 };
 use crate::path::{FindArg, ResultPath, Step as PathStep, WirePath};
@@ -287,8 +287,12 @@ fn response(text: &ResponseText, find: FindArg<'_>, faults: &mut Faults) -> Opti
             "goes with the kind headers, and only with it",
         );
     }
-    if text.links_path.is_some() || text.link_format.is_some() {
-        faults.not_run("response.links_path", "report links");
+    let is_report = kind == ResponseKind::ReportLinks;
+    if is_report != text.links_path.is_some() || is_report != text.link_format.is_some() {
+        faults.add(
+            "response.links_path",
+            "goes with link_format and the kind report_links, and only with them",
+        );
     }
     let kind = match kind {
         ResponseKind::Json => Answer::Json,
@@ -297,27 +301,24 @@ fn response(text: &ResponseText, find: FindArg<'_>, faults: &mut Faults) -> Opti
         },
         ResponseKind::Headers => Answer::Headers(text.capture.clone()),
         ResponseKind::Empty => Answer::Empty,
-        other => {
-            faults.not_run(
-                "response.kind",
-                &format!("answers of the kind {}", other.as_str()),
-            );
-            return None;
+        ResponseKind::Bytes => Answer::Bytes,
+        ResponseKind::BytesOrJson => Answer::BytesOrJson,
+        ResponseKind::ReportLinks => {
+            let links = text.links_path.as_ref()?;
+            let links = ResultPath::parse(links, &no_args);
+            Answer::ReportLinks(faults.take("response.links_path", links)?)
         }
     };
-    let accepted = match &text.later {
-        None => false,
-        Some(later) if later.status != 202 => {
+    let later = text.later.as_ref().map(|later| {
+        if later.status != 202 {
             faults.add("response.async.status", "can only be 202");
-            false
         }
-        Some(later) if later.poll == Poll::None => true,
-        Some(later) => {
-            let what = format!("polling by {}", later.poll.as_str());
-            faults.not_run("response.async.poll", &what);
-            true
+        match later.poll {
+            Poll::None => Later::Unknown,
+            Poll::Location => Later::Location { signed: false },
+            Poll::LocationNoAuth => Later::Location { signed: true },
         }
-    };
+    });
     let mut base64_fields = Vec::new();
     for (key, fields, alphabet) in [
         (
@@ -359,7 +360,7 @@ fn response(text: &ResponseText, find: FindArg<'_>, faults: &mut Faults) -> Opti
         base64_fields,
         redact_fields,
         filter,
-        accepted,
+        later,
         redirect: text.redirect,
     })
 }
