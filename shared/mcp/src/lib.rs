@@ -35,7 +35,7 @@ pub use header_params::{
 };
 pub use log_level::LogLevel;
 pub use meta::{Meta, keys};
-pub use object::{Members, members};
+pub use object::{Members, Split, members};
 pub use params::{ListenFilter, Params, Reference};
 pub use respond::{error_response, notification, raw_error_response, request, result_response};
 pub use server_capabilities::ServerCapabilities;

@@ -3,9 +3,12 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use bytes::Bytes;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, de};
 use serde_json::value::RawValue;
+
+use crate::edit::{member, string, text_of};
 
 /// Names and raw values, in the order of the text. A name given twice stands twice.
 pub type Members<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
@@ -41,6 +44,52 @@ impl<'de: 'a, 'a> Deserialize<'de> for Ordered<'a> {
         }
 
         deserializer.deserialize_map(Collect).map(Ordered)
+    }
+}
+
+/// An object as it came, split once for all who look at it.
+#[derive(Clone, Debug)]
+pub struct Split<'a> {
+    whole: &'a Bytes,
+    text: &'a str,
+    members: Members<'a>,
+}
+
+impl<'a> Split<'a> {
+    /// Splits an object.
+    ///
+    /// # Errors
+    /// `whole` is no JSON object.
+    pub fn of(whole: &'a Bytes) -> Result<Self, serde_json::Error> {
+        let text = text_of(whole)?;
+        Ok(Self {
+            whole,
+            text,
+            members: members(text)?,
+        })
+    }
+
+    /// The object as it came.
+    pub const fn whole(&self) -> &'a Bytes {
+        self.whole
+    }
+
+    /// The last member of that name, raw; a name given twice means its last value to most readers.
+    pub fn get(&self, name: &str) -> Option<&'a str> {
+        member(&self.members, name).map(RawValue::get)
+    }
+
+    /// The same, where it is a string.
+    pub fn string(&self, name: &str) -> Option<Cow<'a, str>> {
+        self.get(name).and_then(string)
+    }
+
+    pub(crate) const fn text(&self) -> &'a str {
+        self.text
+    }
+
+    pub(crate) const fn members(&self) -> &Members<'a> {
+        &self.members
     }
 }
 
@@ -82,5 +131,15 @@ mod tests {
         let texts: Vec<_> = all.iter().map(|(name, raw)| (&**name, raw.get())).collect();
         assert_eq!(texts, [("b", "[1, 2.0]"), ("aA", "null")]);
         assert!(members("[]").is_err());
+    }
+
+    #[test]
+    fn what_is_said_twice_or_with_escapes_is_read_as_most_readers_do() {
+        let whole = Bytes::from_static(br#"{"a":1,"b":"x","\u0061":"t\u0061sk","c":true}"#);
+        let split = Split::of(&whole).unwrap();
+
+        assert_eq!(split.string("a").as_deref(), Some("task"));
+        assert_eq!((split.get("c"), split.get("d")), (Some("true"), None));
+        assert_eq!(split.string("c"), None);
     }
 }

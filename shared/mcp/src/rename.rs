@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use crate::edit::{Edits, items, member, quoted, string, text_of};
-use crate::object::{Members, members};
+use crate::edit::{Edits, items, member, quoted, string};
+use crate::object::{Members, Split, members};
 
 /// How names and URIs of one upstream are exposed, or the way back.
 pub trait Rename {
@@ -50,40 +50,44 @@ const MAX_TOOL_RESULT_DEPTH: usize = 4;
 /// # Errors
 /// `json` is no JSON object.
 pub fn rename(shape: Shape, json: &Bytes, with: &dyn Rename) -> Result<Bytes, serde_json::Error> {
-    let text = text_of(json)?;
-    let all = members(text)?;
+    Ok(rename_split(shape, &Split::of(json)?, with))
+}
+
+/// Does the same in an object that has been split already.
+pub fn rename_split(shape: Shape, json: &Split<'_>, with: &dyn Rename) -> Bytes {
+    let all = json.members();
     let mut walk = Walk {
-        edits: Edits::new(text),
+        edits: Edits::new(json.text()),
         with,
     };
     match shape {
         Shape::ToolResult => {
-            walk.each(&all, "content", |walk, block| walk.block(block, 0));
-            walk.meta(&all);
+            walk.each(all, "content", |walk, block| walk.block(block, 0));
+            walk.meta(all);
         }
-        Shape::PromptResult => walk.messages(&all),
-        Shape::ResourceContents => walk.each_uri(&all, "contents", "uri"),
-        Shape::ResourceList => walk.each_uri(&all, "resources", "uri"),
-        Shape::TemplateList => walk.each_uri(&all, "resourceTemplates", "uriTemplate"),
-        Shape::PromptList => walk.each(&all, "prompts", |walk, prompt| {
+        Shape::PromptResult => walk.messages(all),
+        Shape::ResourceContents => walk.each_uri(all, "contents", "uri"),
+        Shape::ResourceList => walk.each_uri(all, "resources", "uri"),
+        Shape::TemplateList => walk.each_uri(all, "resourceTemplates", "uriTemplate"),
+        Shape::PromptList => walk.each(all, "prompts", |walk, prompt| {
             walk.within(prompt, |walk, prompt| walk.name(prompt));
         }),
         Shape::ToolDefinition => {
-            walk.name(&all);
-            walk.meta(&all);
+            walk.name(all);
+            walk.meta(all);
         }
-        Shape::Completion => walk.inside(&all, "ref", |walk, reference| {
+        Shape::Completion => walk.inside(all, "ref", |walk, reference| {
             walk.name(reference);
             walk.uri(reference, "uri");
         }),
-        Shape::ResourceUpdated => walk.uri(&all, "uri"),
+        Shape::ResourceUpdated => walk.uri(all, "uri"),
         Shape::InputRequests => {
-            for (_, request) in &all {
+            for (_, request) in all {
                 walk.within(request, Walk::input_request);
             }
         }
     }
-    Ok(walk.edits.apply_to(json))
+    walk.edits.apply_to(json.whole())
 }
 
 struct Walk<'a, 'r> {
@@ -208,6 +212,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::edit::text_of;
 
     struct Prefix;
 

@@ -1,10 +1,10 @@
 //! What an upstream's answer is to the client that asked.
 
+use ::mcp::Split;
 use ::mcp::edge::{self, CacheHints, Kind, ServerInfo};
-use ::mcp::rename::{Shape, rename};
+use ::mcp::rename::{Shape, rename_split};
 use bytes::Bytes;
 use fabric::{Effect, Failure, FailureKind, Method, Outcome};
-use serde::Deserialize;
 use serde_json::json;
 
 use super::answer::Answer;
@@ -28,15 +28,6 @@ pub(super) struct Dressing {
     pub(super) wrapped: bool,
     /// The task as the client knows it, of a method about one.
     pub(super) task: Option<Box<str>>,
-}
-
-/// What is looked at in a result besides what is renamed.
-#[derive(Default, Deserialize)]
-struct Head<'a> {
-    #[serde(default, rename = "isError")]
-    is_error: bool,
-    #[serde(borrow, default, rename = "resultType")]
-    result_type: Option<std::borrow::Cow<'a, str>>,
 }
 
 /// The kind that a method's results are to the edge.
@@ -78,8 +69,11 @@ impl Dressing {
     }
 
     fn result(&self, result: &Bytes) -> Answer {
-        let head: Head<'_> = serde_json::from_slice(result).unwrap_or_default();
-        let is_task = head.result_type.as_deref() == Some("task");
+        let Ok(split) = Split::of(result) else {
+            return self.garbage("The upstream's result is no JSON object.");
+        };
+        let is_task = split.string("resultType").as_deref() == Some("task");
+        let is_error = split.get("isError") == Some("true");
         if is_task && !self.client.profile().capabilities.tasks {
             return match &self.client {
                 Client::Modern(_) => {
@@ -91,12 +85,9 @@ impl Dressing {
                 }
             };
         }
-        let dressed = self
-            .renamed(result, is_task)
-            .and_then(|renamed| self.of_era(&renamed));
-        match dressed {
+        match self.dressed(&split, is_task) {
             Ok(dressed) => {
-                let end = match head.is_error && self.method == Method::CallTool {
+                let end = match is_error && self.method == Method::CallTool {
                     true => End::ToolError,
                     false => End::Ok,
                 };
@@ -106,41 +97,47 @@ impl Dressing {
         }
     }
 
-    /// The result with the endpoint's names, URIs and task ids.
-    fn renamed(&self, result: &Bytes, is_task: bool) -> Result<Bytes, serde_json::Error> {
+    /// The result with the endpoint's names, URIs and task ids, and as the client's era has it.
+    fn dressed(&self, result: &Split<'_>, is_task: bool) -> Result<Bytes, serde_json::Error> {
         let upstream = self.upstream();
         if is_task || self.method == Method::GetTask {
             let known = self.task.as_deref();
-            return task_id::dress(result, &self.caller, upstream, known);
-        }
-        if upstream.is_bare() {
-            return Ok(result.clone());
+            let task = task_id::dress(result.whole(), &self.caller, upstream, known)?;
+            return self.of_era(&Split::of(&task)?);
         }
         let shape = match self.method {
             Method::CallTool => Shape::ToolResult,
             Method::GetPrompt => Shape::PromptResult,
             Method::ReadResource => Shape::ResourceContents,
-            _ => return Ok(result.clone()),
+            _ => return self.of_era(result),
         };
-        rename(shape, result, upstream.rename())
+        if upstream.is_bare() {
+            return self.of_era(result);
+        }
+        let renamed = rename_split(shape, result, upstream.rename());
+        match renamed.as_ptr() == result.whole().as_ptr() {
+            true => self.of_era(result),
+            false => self.of_era(&Split::of(&renamed)?),
+        }
     }
 
-    fn of_era(&self, result: &Bytes) -> Result<Bytes, serde_json::Error> {
+    fn of_era(&self, result: &Split<'_>) -> Result<Bytes, serde_json::Error> {
         let kind = kind_of(self.method);
         match &self.client {
             Client::Modern(_) => {
                 let ttl_ms = self.caller.ttl_ms();
                 let hints = kind.is_cacheable().then_some(CacheHints { ttl_ms });
-                edge::for_modern(kind, result, self.server(), hints)
+                Ok(edge::split_for_modern(kind, result, self.server(), hints))
             }
             // The worker has seen to it that a legacy upstream says nothing of the other era.
             Client::Legacy(client)
                 if !self.wrapped && self.upstream().speaks_for(client.session.version) =>
             {
-                Ok(result.clone())
+                Ok(result.whole().clone())
             }
             Client::Legacy(client) => {
-                edge::for_legacy(kind, client.session.version, result, self.wrapped)
+                let version = client.session.version;
+                edge::for_legacy(kind, version, result.whole(), self.wrapped)
             }
         }
     }

@@ -11,7 +11,7 @@ mod tool;
 pub use error::error_with;
 pub use legacy::{for_legacy, strip_for_legacy};
 pub use list::{around_tools, with_tools};
-pub use modern::{CacheHints, ServerInfo, complete_for_modern, for_modern};
+pub use modern::{CacheHints, ServerInfo, complete_for_modern, for_modern, split_for_modern};
 pub use tool::{tool_for_legacy, tool_for_modern};
 
 /// Which method a result answers.

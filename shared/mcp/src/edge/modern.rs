@@ -4,9 +4,9 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::Kind;
-use crate::edit::{Edits, member, string, text_of};
+use crate::edit::{Edits, member, string};
 use crate::meta::keys;
-use crate::object::{Members, members};
+use crate::object::{Members, Split, members};
 
 /// How long a client may keep what a gateway serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,21 +66,30 @@ pub fn for_modern<'a>(
     server: impl Into<ServerInfo<'a>>,
     cache: Option<CacheHints>,
 ) -> Result<Bytes, serde_json::Error> {
+    Ok(split_for_modern(kind, &Split::of(result)?, server, cache))
+}
+
+/// Does the same to a result that has been split already.
+pub fn split_for_modern<'a>(
+    kind: Kind,
+    result: &Split<'_>,
+    server: impl Into<ServerInfo<'a>>,
+    cache: Option<CacheHints>,
+) -> Bytes {
     edited(kind, result, server.into(), cache)
 }
 
 fn edited(
     kind: Kind,
-    result: &Bytes,
+    result: &Split<'_>,
     server: ServerInfo<'_>,
     cache: Option<CacheHints>,
-) -> Result<Bytes, serde_json::Error> {
-    let text = text_of(result)?;
-    let all = members(text)?;
+) -> Bytes {
+    let (text, all) = (result.text(), result.members());
     let mut edits = Edits::new(text);
     let mut front = Vec::new();
 
-    let result_type = member(&all, "resultType");
+    let result_type = member(all, "resultType");
     let is_complete = result_type.is_none_or(|raw| raw.get() == r#""complete""#);
     if result_type.is_none() {
         front.push(r#""resultType":"complete""#.to_owned());
@@ -89,12 +98,12 @@ fn edited(
         add_cache_hints(
             &mut edits,
             &mut front,
-            &all,
+            all,
             cache.map_or(0, |hints| hints.ttl_ms),
         );
     }
     let info = format!("\"{}\":{}", keys::SERVER_INFO, server.json());
-    match member(&all, "_meta") {
+    match member(all, "_meta") {
         None => front.push(format!("\"_meta\":{{{info}}}")),
         Some(raw) => {
             let names = |name: &str, _: &RawValue| name == keys::SERVER_INFO;
@@ -105,8 +114,8 @@ fn edited(
             }
         }
     }
-    edits.reshape(object(text), &all, front.join(","), |_, _| false);
-    Ok(edits.apply_to(result))
+    edits.reshape(object(text), all, front.join(","), |_, _| false);
+    edits.apply_to(result.whole())
 }
 
 fn add_cache_hints(edits: &mut Edits<'_>, front: &mut Vec<String>, all: &Members<'_>, ttl_ms: u64) {
