@@ -50,6 +50,7 @@ pub struct Report {
     #[prost(bool, tag = "3")]
     pub draining: bool,
 }
+/// One that holds nothing is a sign of life: a control-plane says something once a second.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WatchResponse {
     #[prost(oneof = "watch_response::Message", tags = "1, 2")]

@@ -7,7 +7,7 @@ use arc_swap::ArcSwapOption;
 use domain::{ConnectorId, TenantId};
 use egress::Deadline;
 use fabric::{Failure, FailureKind, Lease, LeaseError, Leases};
-use runtime::Shutdown;
+use runtime::{Metrics, ReadGauge, Shutdown};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::Instant;
 
@@ -52,6 +52,13 @@ struct Current {
     leased_at: Instant,
 }
 
+/// Of each lease that is held, the time since it was asked for.
+fn ages(places: &moka::sync::Cache<Key, Arc<Place>>) -> impl Iterator<Item = Duration> {
+    places
+        .iter()
+        .filter_map(|(_, place)| Some(place.current.load().as_ref()?.leased_at.elapsed()))
+}
+
 /// The connectors in use. Bounded; the least used are dropped first.
 pub(crate) struct Places {
     places: moka::sync::Cache<Key, Arc<Place>>,
@@ -72,6 +79,22 @@ impl Places {
             parts,
             config,
         }
+    }
+
+    /// Tells how many leases are held, and how old the oldest is.
+    pub(crate) fn measure(&self, metrics: &Metrics) {
+        let places = self.places.clone();
+        metrics.register(
+            "worker_leases_held",
+            "Credentials that are held, each with its connector",
+            ReadGauge::new(move || ages(&places).count() as f64),
+        );
+        let places = self.places.clone();
+        metrics.register(
+            "worker_lease_oldest_seconds",
+            "Since the oldest of them was confirmed by a control-plane",
+            ReadGauge::new(move || ages(&places).max().unwrap_or_default().as_secs_f64()),
+        );
     }
 
     /// The place of a connector, made when there is none.
@@ -187,7 +210,11 @@ impl Places {
             return Ok(held);
         }
         let lease = self.leases.lease(key.0, key.1).await;
-        self.parts.metrics.leased(lease.is_ok());
+        self.parts.metrics.leased(match &lease {
+            Ok(_) => "granted",
+            Err(LeaseError::Unavailable(_)) => "unavailable",
+            Err(LeaseError::Gone | LeaseError::Sealed) => "refused",
+        });
         let lease = match lease {
             Ok(lease) => lease,
             // What is held is old, but nobody has said that it does not hold any more.

@@ -173,8 +173,8 @@ impl WorkerMetrics {
         }
     }
 
-    pub(crate) fn leased(&self, granted: bool) {
-        let outcome = if granted { "granted" } else { "refused" };
+    /// A lease was asked for.
+    pub(crate) fn leased(&self, outcome: &'static str) {
         self.leases.get_or_create(&LeaseLabels { outcome }).inc();
     }
 

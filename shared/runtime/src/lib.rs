@@ -5,6 +5,7 @@
 mod clock;
 pub mod config;
 mod ids;
+mod metrics;
 mod process;
 mod readiness;
 pub mod seconds;
@@ -14,7 +15,8 @@ pub mod telemetry;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use ids::{IdGen, SequentialIds, TimeOrderedIds};
-pub use process::{Metrics, Process};
+pub use metrics::{Metrics, ReadCounter, ReadGauge};
+pub use process::Process;
 pub use readiness::{Latch, Readiness};
 pub use shutdown::{Shutdown, ShutdownTrigger};
 pub use tasks::Tasks;

@@ -1,11 +1,9 @@
 //! The one object that is handed around: what belongs to the process as a whole.
 
-use std::sync::{Arc, Mutex};
-
-use prometheus_client::registry::{Metric, Registry};
+use std::sync::Arc;
 
 use crate::telemetry::{Deliver, TelemetryConfig, TelemetryConfigError, Tracer};
-use crate::{Clock, Readiness, Shutdown, ShutdownTrigger, Tasks};
+use crate::{Clock, Metrics, Readiness, Shutdown, ShutdownTrigger, Tasks};
 
 /// What belongs to the process as a whole. An argument, never a global. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -46,35 +44,5 @@ impl Process {
     ) -> Result<Self, TelemetryConfigError> {
         let tracer = Tracer::start(config, service, node, clock.clone(), way, &self)?;
         Ok(Self { tracer, ..self })
-    }
-}
-
-/// The metrics of the process, all named `turnbuckle_…`. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Metrics(Arc<Mutex<Registry>>);
-
-impl Default for Metrics {
-    fn default() -> Self {
-        Self(Arc::new(Mutex::new(Registry::with_prefix("turnbuckle"))))
-    }
-}
-
-impl Metrics {
-    /// Registers `metric` and returns a handle to it. Counters get `_total` by themselves.
-    pub fn register<M: Metric + Clone>(&self, name: &str, help: &str, metric: M) -> M {
-        self.0
-            .lock()
-            .expect("no panic while held")
-            .register(name, help, metric.clone());
-        metric
-    }
-
-    /// The OpenMetrics text of everything registered.
-    pub fn encode(&self) -> String {
-        let mut text = String::new();
-        let registry = self.0.lock().expect("no panic while held");
-        prometheus_client::encoding::text::encode(&mut text, &registry)
-            .expect("writing to a String cannot fail");
-        text
     }
 }

@@ -38,6 +38,10 @@ impl Shutdown {
         self.end.cancelled().await;
     }
 
+    pub fn is_ending(&self) -> bool {
+        self.end.is_cancelled()
+    }
+
     pub(crate) fn fail(&self) {
         self.drain.cancel();
     }

@@ -11,6 +11,8 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::KeyValue;
+use opentelemetry_proto::tonic::common::v1::any_value::Value as AttributeValue;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use serde_json::{Value, json};
@@ -18,19 +20,19 @@ use tokio::net::TcpListener;
 
 use crate::harness::{Home, Platform, eventually};
 
-const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
-const CLIENT: &str = "b7ad6b7169203331";
+pub(super) const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+pub(super) const CLIENT: &str = "b7ad6b7169203331";
 const SOON: Duration = Duration::from_secs(20);
 
 /// What a server on loopback was sent: its headers' `traceparent`, and the body.
-type Heard = Arc<Mutex<Vec<(Option<String>, Bytes)>>>;
+pub(super) type Heard = Arc<Mutex<Vec<(Option<String>, Bytes)>>>;
 
 /// A server that notes what it hears and answers what `answer` makes of it.
 #[expect(
     clippy::disallowed_methods,
     reason = "a test server needs no supervision"
 )]
-async fn serve(answer: fn(&Bytes) -> Bytes) -> (String, Heard) {
+pub(super) async fn serve(answer: fn(&Bytes) -> Bytes) -> (String, Heard) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let heard = Heard::default();
@@ -64,20 +66,23 @@ async fn serve(answer: fn(&Bytes) -> Bytes) -> (String, Heard) {
     (url, heard)
 }
 
-/// A legacy MCP server with one tool.
-fn upstream(body: &Bytes) -> Bytes {
-    let message: Value = serde_json::from_slice(body).unwrap();
+/// A legacy MCP server with two tools, one of which answers nonsense, as its lists of resources do.
+pub(super) fn upstream(body: &Bytes) -> Bytes {
+    // What is no message opens or ends a stream.
+    let message: Value = serde_json::from_slice(body).unwrap_or_default();
     let Some(id) = message.get("id") else {
         return Bytes::new();
     };
+    if message["method"] == "resources/list" || message["params"]["name"] == "break" {
+        return Bytes::from_static(b"nonsense");
+    }
+    let tool = |name: &str| json!({ "name": name, "inputSchema": { "type": "object" } });
     let result = match message["method"].as_str().unwrap() {
         "initialize" => json!({
-            "protocolVersion": "2025-11-25", "capabilities": { "tools": {} },
+            "protocolVersion": "2025-11-25", "capabilities": { "tools": {}, "resources": {} },
             "serverInfo": { "name": "up", "version": "1" },
         }),
-        "tools/list" => json!({
-            "tools": [{ "name": "echo", "inputSchema": { "type": "object" } }],
-        }),
+        "tools/list" => json!({ "tools": [tool("echo"), tool("break")] }),
         "tools/call" => json!({ "content": [{ "type": "text", "text": "hi" }] }),
         _ => {
             let error = json!({ "code": -32601, "message": "Method not found" });
@@ -91,25 +96,44 @@ fn upstream(body: &Bytes) -> Bytes {
         .into()
 }
 
-fn spans(heard: &Heard) -> Vec<Span> {
+/// A span, and what its resource says of the process that made it.
+pub(super) type Told = (HashMap<String, String>, Span);
+
+/// Spans of the trace that the collector was told.
+pub(super) fn spans(heard: &Heard) -> Vec<Told> {
     let heard = heard.lock().unwrap();
-    let exports = heard
-        .iter()
-        .map(|(_, body)| ExportTraceServiceRequest::decode(body.clone()).unwrap());
-    let resources = exports.flat_map(|export| export.resource_spans);
-    let scopes = resources.flat_map(|resource| resource.scope_spans);
-    scopes.flat_map(|scope| scope.spans).collect()
+    let mut all = Vec::new();
+    for (_, body) in heard.iter() {
+        let export = ExportTraceServiceRequest::decode(body.clone()).unwrap();
+        for resource in export.resource_spans {
+            let about = attributes(&resource.resource.unwrap_or_default().attributes);
+            let scopes = resource.scope_spans.into_iter();
+            let spans = scopes.flat_map(|scope| scope.spans);
+            let spans = spans.filter(|span| hex(&span.trace_id) == TRACE);
+            all.extend(spans.map(|span| (about.clone(), span)));
+        }
+    }
+    all
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Attributes that are text.
+pub(super) fn attributes(all: &[KeyValue]) -> HashMap<String, String> {
+    let text = |value: &KeyValue| match value.value.as_ref()?.value.as_ref()? {
+        AttributeValue::StringValue(text) => Some((value.key.clone(), text.clone())),
+        _ => None,
+    };
+    all.iter().filter_map(text).collect()
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The trace context that the upstream's only tool call came with: the header, and `_meta`.
-fn told(heard: &Heard) -> (Option<String>, Value) {
+pub(super) fn told(heard: &Heard) -> (Option<String>, Value) {
     let heard = heard.lock().unwrap();
     let calls = heard.iter().filter_map(|(header, body)| {
-        let message: Value = serde_json::from_slice(body).unwrap();
+        let message: Value = serde_json::from_slice(body).ok()?;
         (message["method"] == "tools/call").then(|| {
             let meta = message["params"]["_meta"].clone();
             (header.clone(), meta)
@@ -148,14 +172,13 @@ async fn a_call_is_one_trace_from_the_client_to_the_upstream() {
     call(&platform, &user, &format!("00-{TRACE}-{CLIENT}-01")).await;
 
     let all = eventually(SOON, "three spans", async || {
-        let mut all = spans(&exports);
-        all.retain(|span| hex(&span.trace_id) == TRACE);
+        let all = spans(&exports);
         (all.len() == 3).then_some(all)
     })
     .await;
     let below: HashMap<String, &Span> = all
         .iter()
-        .map(|span| (hex(&span.parent_span_id), span))
+        .map(|(_, span)| (hex(&span.parent_span_id), span))
         .collect();
     let gateway = below[CLIENT];
     let worker = below[&hex(&gateway.span_id)];
@@ -163,7 +186,7 @@ async fn a_call_is_one_trace_from_the_client_to_the_upstream() {
     assert_eq!(gateway.name, "tools/call up_echo");
     assert_eq!(worker.name, "tools/call echo");
     assert_eq!((gateway.kind, worker.kind, exchange.kind), (2, 2, 3));
-    assert!(all.iter().all(|span| span.trace_state == "a=1"));
+    assert!(all.iter().all(|(_, span)| span.trace_state == "a=1"));
     let (header, meta) = told(&upstream);
     let own = format!("00-{TRACE}-{}-01", hex(&exchange.span_id));
     assert_eq!(header.as_deref(), Some(&*own));
@@ -179,9 +202,7 @@ async fn a_call_is_one_trace_from_the_client_to_the_upstream() {
     assert_eq!(header.as_deref(), Some(&*unsampled));
     assert_eq!(meta["traceparent"], unsampled);
     platform.stop().await;
-    let mut after = spans(&exports);
-    after.retain(|span| hex(&span.trace_id) == TRACE);
-    assert_eq!(after.len(), 3, "what is not sampled is not told");
+    assert_eq!(spans(&exports).len(), 3, "what is not sampled is not told");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The span of a request, where it is recorded. Neither what a call is given nor what it answers
 //! is ever in it, and no address of a resource, which may tell as much.
 
-use runtime::telemetry::{Span, SpanContext};
+use runtime::telemetry::{Handled, Span, SpanContext};
 
 use super::dispatch::Exchange;
 use super::running::{Ended, Reply};
@@ -13,6 +13,8 @@ use http::HeaderMap;
 /// A request that is recorded. One that is dropped before its end was cancelled.
 pub(super) struct Recorded {
     span: Span,
+    /// What names it in the log.
+    request_id: String,
     /// Whether it continues a trace of the client's.
     continues: bool,
     ended: bool,
@@ -32,16 +34,14 @@ impl Recorded {
         }
         let method = Method::of(method).as_str();
         let (parent, state) = trace::parent(params.meta, headers).unzip();
-        let mut span = tracer.accept(parent, method)?;
-        if let Some(state) = state.flatten() {
-            span = span.with_state(Some(&state));
-        }
+        let mut span = tracer.accept(parent, state.flatten().as_deref(), method)?;
         span.note("mcp.method.name", method);
         span.note("mcp.protocol.version", exchange.client.version().as_str());
         span.note("turnbuckle.tenant", exchange.caller.slug.to_string());
         span.note("turnbuckle.request.id", exchange.request_id.to_owned());
         Some(Box::new(Self {
             span,
+            request_id: exchange.request_id.to_owned(),
             continues: parent.is_some(),
             ended: false,
         }))
@@ -70,6 +70,11 @@ impl Recorded {
         (self.span.context(), self.continues)
     }
 
+    /// What lines of the log belong to that are written meanwhile.
+    pub(super) fn handled(&self) -> Handled {
+        Handled::new(self.span.context(), &self.request_id)
+    }
+
     /// Ends with the reply.
     pub(super) fn follow(mut self: Box<Self>, reply: Reply) -> Reply {
         match reply {
@@ -90,7 +95,7 @@ impl Recorded {
         mut self: Box<Self>,
         work: impl Future<Output = Ended>,
     ) -> Ended {
-        let ended = work.await;
+        let ended = self.handled().scope(work).await;
         self.end(match &ended {
             Ended::Answer(answer) => answer.end,
             Ended::Cancelled => End::Cancelled,

@@ -104,6 +104,9 @@ pub(super) async fn serve(
     process: &Process,
 ) {
     let start = |port: Port, process: Process| {
+        if let Some(trust) = &port.trust {
+            trust.measure(&process.metrics);
+        }
         let (tasks, limits) = (process.tasks.clone(), limits.clone());
         tasks.joinable(async move {
             let Port {

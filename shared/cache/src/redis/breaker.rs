@@ -36,6 +36,12 @@ impl Breakers {
         &self.0[part_of(tag, self.0.len())]
     }
 
+    /// How many are open.
+    pub(super) fn open_count(&self) -> usize {
+        let open = |breaker: &&Breaker| breaker.closed().is_none();
+        self.0.iter().filter(open).count()
+    }
+
     pub(super) fn all(&self) -> &[Breaker] {
         &self.0
     }

@@ -1,6 +1,6 @@
 //! A node's line to its control-plane.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fabric::{BoxFuture, Changes, NodeInfo, NodeReport, Subject, WorkerAddress};
@@ -8,8 +8,9 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use proto::fabric::v1 as wire;
 use proto::fabric::v1::config_service_client::ConfigServiceClient;
-use runtime::Process;
+use runtime::{Process, ReadGauge};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
@@ -110,6 +111,7 @@ impl Line {
 
         process.readiness.recover(NAME);
         measured.up.set(1);
+        measured.heard();
         *pause = self.config.pause_min;
         tracing::info!("has a line to a control-plane");
         let mut tick = tokio::time::interval(REPORT_EVERY);
@@ -118,6 +120,7 @@ impl Line {
             tokio::select! {
                 message = inbound.message() => {
                     let Some(message) = message? else { return Ok(()) };
+                    measured.heard();
                     self.heed(message).await?;
                 }
                 _ = tick.tick() => self.follower.retry().await,
@@ -136,7 +139,7 @@ impl Line {
             Some(wire::watch_response::Message::Workers(workers)) => {
                 self.follower.workers(convert::workers_from(workers));
             }
-            // What a newer control-plane may say.
+            // A sign of life, or what a newer control-plane may say.
             None => {}
         }
         Ok(())
@@ -159,12 +162,24 @@ struct LineMetrics {
     lost: Counter,
     known: Gauge,
     enforced: Gauge,
+    heard: Arc<Mutex<Instant>>,
 }
 
 impl LineMetrics {
     fn register(process: &Process) -> Self {
         let metrics = &process.metrics;
+        let heard = Arc::new(Mutex::new(Instant::now()));
+        let last = heard.clone();
+        metrics.register(
+            "config_line_age_seconds",
+            "Since a control-plane said anything; each speaks once a second",
+            ReadGauge::new(move || {
+                let last = last.lock().expect("no panic while held");
+                last.elapsed().as_secs_f64()
+            }),
+        );
         Self {
+            heard,
             up: metrics.register(
                 "config_line_up",
                 "Whether there is a line to a control-plane",
@@ -186,6 +201,13 @@ impl LineMetrics {
                 Gauge::default(),
             ),
         }
+    }
+}
+
+impl LineMetrics {
+    /// A control-plane said something.
+    fn heard(&self) {
+        *self.heard.lock().expect("no panic while held") = Instant::now();
     }
 }
 

@@ -104,11 +104,17 @@ impl ConfigServer {
                     changed.map_err(|_| Status::unavailable("the control-plane ends"))?;
                     let all = convert::workers_to(&workers.borrow_and_update());
                     let told = wire::watch_response::Message::Workers(all);
-                    if tell(outbound, told).await.is_err() {
+                    if tell(outbound, Some(told)).await.is_err() {
                         return Ok(());
                     }
                 }
-                _ = retry.tick() => behind = *latest.borrow() > known,
+                _ = retry.tick() => {
+                    behind = *latest.borrow() > known;
+                    // A sign of life, so that a node knows how old its configuration may be.
+                    if tell(outbound, None).await.is_err() {
+                        return Ok(());
+                    }
+                }
             }
         }
     }
@@ -121,7 +127,7 @@ impl ConfigServer {
         // The first message tells even a node that knows all how far it is.
         if reached > known || known == 0 {
             let told = wire::watch_response::Message::Changes(changes_to_wire(changes));
-            tell(outbound, told).await?;
+            tell(outbound, Some(told)).await?;
         }
         Ok(reached.max(known))
     }
@@ -147,11 +153,9 @@ enum Unsent {
 
 async fn tell(
     outbound: &mpsc::Sender<Told>,
-    message: wire::watch_response::Message,
+    message: Option<wire::watch_response::Message>,
 ) -> Result<(), Unsent> {
-    let message = wire::WatchResponse {
-        message: Some(message),
-    };
+    let message = wire::WatchResponse { message };
     let sent = tokio::time::timeout(READ_WITHIN, outbound.send(Ok(message))).await;
     match sent {
         Ok(Ok(())) => Ok(()),

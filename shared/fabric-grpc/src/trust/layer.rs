@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use http::{HeaderName, HeaderValue};
 use tonic::{Code, Status};
@@ -27,7 +27,13 @@ pub(super) fn protect(trust: &Trust, router: Router, allowed: &'static [Role]) -
         trust: trust.clone(),
         allowed,
     };
-    router.layer(from_fn_with_state(guard, admit))
+    let calls = trust.0.calls.clone();
+    // Outermost: who is refused is counted too.
+    router
+        .layer(from_fn_with_state(guard, admit))
+        .layer(from_fn(move |request, next| {
+            calls.clone().count(request, next)
+        }))
 }
 
 async fn admit(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {

@@ -2,6 +2,7 @@
 //! short-lived signed tokens between the processes of one host.
 
 mod certificates;
+mod counted;
 mod dates;
 mod dev;
 mod files;
@@ -18,7 +19,7 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use arc_swap::ArcSwap;
 use axum::Router;
-use runtime::{Clock, Process, Shutdown};
+use runtime::{Clock, Metrics, Process, Shutdown};
 use rustls::ClientConfig;
 use serde::{Deserialize, Serialize};
 use web::ServeLimits;
@@ -29,6 +30,7 @@ pub use layer::peer;
 pub use peer::Peer;
 
 use certificates::Certificates;
+use counted::Calls;
 use files::Digest;
 use tokens::Secrets;
 
@@ -66,6 +68,7 @@ struct Inner {
     secrets: Option<ArcSwap<Secrets>>,
     /// Of the files that are in force.
     digest: Mutex<Digest>,
+    calls: Calls,
 }
 
 impl std::fmt::Debug for Trust {
@@ -105,6 +108,7 @@ impl Trust {
             certificates: certificates.map(ArcSwap::from_pointee),
             secrets: secrets.map(ArcSwap::from_pointee),
             digest: Mutex::new(digest),
+            calls: Calls::default(),
         })))
     }
 
@@ -176,6 +180,11 @@ impl Trust {
     /// Lets only peers of the `allowed` roles reach `router`, whose handlers find the [`Peer`].
     pub fn protect(&self, router: Router, allowed: &'static [Role]) -> Router {
         layer::protect(self, router, allowed)
+    }
+
+    /// Tells how many calls came to what is protected, and how they ended.
+    pub fn measure(&self, metrics: &Metrics) {
+        self.0.calls.register(metrics);
     }
 
     /// What a listener speaks TLS by; `None` without certificates.

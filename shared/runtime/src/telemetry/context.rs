@@ -1,20 +1,44 @@
 //! What names a span to whoever continues its trace (W3C Trace Context).
 
+use opentelemetry::trace::{self, SpanId, TraceFlags, TraceId};
+
 /// A span of a trace, of this process or another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpanContext {
-    pub(super) trace: [u8; 16],
-    pub(super) span: [u8; 8],
+    trace: [u8; 16],
+    span: [u8; 8],
     sampled: bool,
 }
 
 impl SpanContext {
-    pub(super) fn new(trace: [u8; 16], span: [u8; 8]) -> Self {
+    pub(super) fn of(context: &trace::SpanContext) -> Self {
         Self {
-            trace,
-            span,
-            sampled: true,
+            trace: context.trace_id().to_bytes(),
+            span: context.span_id().to_bytes(),
+            sampled: context.is_sampled(),
         }
+    }
+
+    /// As what came from elsewhere, with the vendors' part of it if it is well formed.
+    pub(super) fn remote(&self, state: Option<&str>) -> trace::SpanContext {
+        let state = state.and_then(|state| state.parse().ok());
+        trace::SpanContext::new(
+            TraceId::from_bytes(self.trace),
+            SpanId::from_bytes(self.span),
+            TraceFlags::default().with_sampled(self.sampled),
+            true,
+            state.unwrap_or_default(),
+        )
+    }
+
+    /// The id of the trace, as it is written.
+    pub fn trace_id(&self) -> String {
+        format!("{:032x}", u128::from_be_bytes(self.trace))
+    }
+
+    /// The id of the span, as it is written.
+    pub fn span_id(&self) -> String {
+        format!("{:016x}", u64::from_be_bytes(self.span))
     }
 
     /// Reads a `traceparent`. Of versions that are newer than 00 as much is read as 00 has.

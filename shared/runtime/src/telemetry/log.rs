@@ -7,6 +7,8 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::correlated::Correlated;
+
 /// How a process logs, on its standard error.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -22,7 +24,7 @@ pub enum LogFormat {
     /// One line for a person.
     #[default]
     Human,
-    /// One JSON object a line.
+    /// One JSON object a line. Of a request that is recorded it says which trace it belongs to.
     Json,
 }
 
@@ -47,7 +49,12 @@ pub fn init(config: &LogConfig) -> anyhow::Result<()> {
                 .with(layer.with_ansi(std::io::stderr().is_terminal()))
                 .try_init()?;
         }
-        LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init()?,
+        LogFormat::Json => {
+            let layer = layer.json().flatten_event(true);
+            registry
+                .with(layer.map_event_format(Correlated))
+                .try_init()?;
+        }
     }
     Ok(())
 }

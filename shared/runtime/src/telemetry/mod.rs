@@ -2,15 +2,19 @@
 
 mod config;
 mod context;
+mod correlated;
 mod export;
 mod log;
-mod otlp;
 mod span;
 mod tracer;
+mod way;
 
 pub use config::{TelemetryConfig, TelemetryConfigError};
 pub use context::SpanContext;
-pub use export::{Deliver, Delivery};
+pub use correlated::Handled;
 pub use log::{LogConfig, LogFormat, init};
-pub use span::{Span, SpanKind, Value};
+pub use opentelemetry::Value;
+pub use opentelemetry::trace::SpanKind;
+pub use span::Span;
 pub use tracer::Tracer;
+pub use way::{Deliver, Delivery};

@@ -3,29 +3,36 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
-use prometheus_client::metrics::counter::Counter;
+use opentelemetry::trace::{
+    Span as _, SpanBuilder, SpanContext as WireContext, SpanKind, TraceContextExt, Tracer as _,
+    TracerProvider as _,
+};
+use opentelemetry::{Context, InstrumentationScope, KeyValue};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::resource::TelemetryResourceDetector;
+use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider, SpanLimits};
 use prometheus_client::metrics::family::Family;
 use tokio::sync::mpsc;
-use uuid::Uuid;
 
 use super::config::{TelemetryConfig, TelemetryConfigError};
 use super::context::SpanContext;
-use super::export::{Deliver, Exporter, Labels};
-use super::span::{Record, Span, SpanKind, nanoseconds};
+use super::export::{Exporter, Labels, Queue};
+use super::span::Span;
+use super::way::Deliver;
 use crate::{Clock, Process};
 
 /// Begins spans, if traces are on. Off, asking it costs one comparison. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Tracer(Option<Arc<Shared>>);
 
+/// One moment by two clocks.
+pub(super) type Times = (SystemTime, Instant);
+
 pub(super) struct Shared {
-    pub(super) clock: Arc<dyn Clock>,
-    /// Of 2^56, how many of the traces that are begun here are recorded.
-    threshold: u64,
-    queue: mpsc::Sender<Box<Record>>,
-    spans: Family<Labels, Counter>,
+    clock: Arc<dyn Clock>,
+    tracer: SdkTracer,
 }
 
 impl fmt::Debug for Tracer {
@@ -36,7 +43,8 @@ impl fmt::Debug for Tracer {
 
 impl Tracer {
     /// Starts what tells the collector, if there is one; `service` is what the process is called
-    /// there, and `node` tells it from others of its role.
+    /// there, and `node` tells it from others of its role. What the environment has for
+    /// OpenTelemetry (`OTEL_…`) means nothing: `config` says all.
     ///
     /// # Errors
     /// When a setting cannot be used. A collector that cannot be reached is no error.
@@ -56,18 +64,28 @@ impl Tracer {
             "Spans that ended, by what became of them",
             Family::default(),
         );
-        let (queue, ended) = mpsc::channel(config.queue);
-        let exporter = Exporter::new(config, target, service, node, spans.clone(), way);
+        let resource = resource(service, node);
+        let (ended, queue) = mpsc::channel(config.queue);
+        let dropped = spans.get_or_create_owned(&Labels::DROPPED);
         let shutdown = process.shutdown.clone();
-        process.tasks.disposable("export of traces", async move {
-            exporter.run(ended, shutdown).await;
-            Ok(())
-        });
+        let exporter = Exporter::new(config, target, &resource, spans, way, shutdown)?;
+        process
+            .tasks
+            .disposable("export of traces", exporter.run(queue));
+        let provider = SdkTracerProvider::builder()
+            .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(
+                config.sample_ratio,
+            ))))
+            .with_span_limits(SpanLimits::default())
+            .with_resource(resource)
+            .with_span_processor(Queue::new(ended, dropped))
+            .build();
+        let scope = InstrumentationScope::builder("turnbuckle")
+            .with_version(env!("CARGO_PKG_VERSION"))
+            .build();
         Ok(Self(Some(Arc::new(Shared {
             clock,
-            threshold: threshold(config.sample_ratio),
-            queue,
-            spans,
+            tracer: provider.tracer_with_scope(scope),
         }))))
     }
 
@@ -76,111 +94,76 @@ impl Tracer {
     }
 
     /// A span that answers somebody from outside: it continues their trace if they record it, and
-    /// begins one, for a part of all, if they have none.
+    /// begins one, for a part of all, if they have none. `state` is the vendors' part of the
+    /// trace context that it comes with (`tracestate`); one that is malformed is left behind.
     pub fn accept(
         &self,
         parent: Option<SpanContext>,
+        state: Option<&str>,
         name: impl Into<Cow<'static, str>>,
     ) -> Option<Span> {
-        let shared = self.0.as_ref()?;
-        let parent = match parent {
-            Some(parent) => parent.is_sampled().then_some(Some((parent, true)))?,
-            None => None,
-        };
-        let trace = parent.is_none().then(|| Uuid::new_v4().into_bytes());
-        if trace.is_some_and(|trace| !shared.samples(&trace)) {
-            return None;
+        match parent {
+            Some(_) => self.resume(parent, state, name),
+            None => {
+                let shared = self.0.as_ref()?;
+                let span = shared.begin(SpanKind::Server, name.into(), None, shared.now());
+                span.inner.is_recording().then_some(span)
+            }
         }
-        Some(shared.begin_in(trace, SpanKind::Server, name.into(), parent, None))
     }
 
     /// A span that answers another part of the platform: it continues a trace or is none.
     pub fn resume(
         &self,
         parent: Option<SpanContext>,
+        state: Option<&str>,
         name: impl Into<Cow<'static, str>>,
     ) -> Option<Span> {
         let shared = self.0.as_ref()?;
         let parent = parent.filter(SpanContext::is_sampled)?;
-        Some(shared.begin(SpanKind::Server, name.into(), Some((parent, true)), None))
+        let parent = parent.remote(state);
+        Some(shared.begin(SpanKind::Server, name.into(), Some(parent), shared.now()))
     }
 }
 
 impl Shared {
-    /// By the end of the trace's id, as every sampler of W3C level 2 does.
-    fn samples(&self, trace: &[u8; 16]) -> bool {
-        let mut end = [0; 8];
-        end[1..].copy_from_slice(&trace[9..]);
-        u64::from_be_bytes(end) < self.threshold
+    /// By the clock of the process, and by one that cannot be set back.
+    fn now(&self) -> Times {
+        (self.clock.now().into(), Instant::now())
     }
 
     pub(super) fn begin(
         self: &Arc<Self>,
         kind: SpanKind,
         name: Cow<'static, str>,
-        parent: Option<(SpanContext, bool)>,
-        state: Option<Box<str>>,
+        parent: Option<WireContext>,
+        (start, begun): Times,
     ) -> Span {
-        self.begin_in(None, kind, name, parent, state)
-    }
-
-    fn begin_in(
-        self: &Arc<Self>,
-        trace: Option<[u8; 16]>,
-        kind: SpanKind,
-        name: Cow<'static, str>,
-        parent: Option<(SpanContext, bool)>,
-        state: Option<Box<str>>,
-    ) -> Span {
-        let trace = parent.map(|(parent, _)| parent.trace).or(trace);
-        let trace = trace.unwrap_or_else(|| Uuid::new_v4().into_bytes());
-        let context = SpanContext::new(trace, span_id());
+        let mut context = Context::new();
+        if let Some(parent) = parent {
+            // Also of a parent of this process: whether it is remote, it says itself.
+            context = context.with_remote_span_context(parent);
+        }
+        let builder = SpanBuilder::from_name(name)
+            .with_kind(kind)
+            .with_start_time(start);
         Span {
             shared: self.clone(),
-            context,
-            begun: Instant::now(),
-            record: Some(Box::new(Record {
-                context,
-                parent: parent.map(|(parent, _)| parent.span),
-                parent_is_remote: parent.is_some_and(|(_, remote)| remote),
-                state,
-                name,
-                kind,
-                start: nanoseconds(self.clock.now()),
-                end: 0,
-                attributes: Vec::with_capacity(6),
-                failed: false,
-            })),
-        }
-    }
-
-    /// Never waits: what finds no place is dropped, and counted.
-    pub(super) fn tell(&self, record: Box<Record>) {
-        if self.queue.try_send(record).is_err() {
-            self.spans.get_or_create(&Labels::DROPPED).inc();
+            inner: self.tracer.build_with_context(builder, &context),
+            start,
+            begun,
         }
     }
 }
 
-fn threshold(ratio: f64) -> u64 {
-    const WHOLE: f64 = (1_u64 << 56) as f64;
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "between 0 and 2^56"
-    )]
-    let part = (ratio * WHOLE) as u64;
-    part
-}
-
-/// Eight bytes of chance, not all of them 0: those of a UUID that tell no version.
-fn span_id() -> [u8; 8] {
-    let id = Uuid::new_v4().into_bytes();
-    let mut span = [0; 8];
-    span[..6].copy_from_slice(&id[..6]);
-    span[6..].copy_from_slice(&id[14..]);
-    if span == [0; 8] {
-        span[7] = 1;
-    }
-    span
+/// What a process is called (OpenTelemetry's `service.*`).
+fn resource(service: &'static str, node: &str) -> Resource {
+    Resource::builder_empty()
+        .with_detector(Box::new(TelemetryResourceDetector))
+        .with_attributes([
+            KeyValue::new("service.name", service),
+            KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+            KeyValue::new("service.instance.id", node.to_owned()),
+        ])
+        .build()
 }
