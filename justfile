@@ -43,3 +43,7 @@ client sdk url connector="":
 # Speed: direct, through nginx, through Turnbuckle
 bench *flags:
     bench/run {{ flags }}
+
+# What a cluster costs, and how it takes changes and faults
+bench-cluster *flags:
+    bench/cluster {{ flags }}

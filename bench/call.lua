@@ -1,6 +1,6 @@
 -- One request of the modern era, over and over.
 --
---   BENCH_KEY     sent as a bearer token when set
+--   BENCH_KEY     sent as a bearer token when set; of several, with commas between them, each in turn
 --   BENCH_METHOD  tools/call or tools/list
 --   BENCH_TOOL    the tool that is called: echo (256 bytes of request), large, steps
 
@@ -27,9 +27,24 @@ wrk.headers["content-type"] = "application/json"
 wrk.headers["accept"] = "application/json, text/event-stream"
 wrk.headers["mcp-protocol-version"] = "2026-07-28"
 wrk.headers["mcp-method"] = method
-local key = os.getenv("BENCH_KEY")
-if key and key ~= "" then
-  wrk.headers["authorization"] = "Bearer " .. key
+local keys = {}
+for key in (os.getenv("BENCH_KEY") or ""):gmatch("[^,]+") do keys[#keys + 1] = key end
+if keys[1] then wrk.headers["authorization"] = "Bearer " .. keys[1] end
+
+-- One request is made once, by wrk itself; several are, here.
+if keys[2] then
+  local requests, turn = {}, 0
+  function init()
+    for n, key in ipairs(keys) do
+      wrk.headers["authorization"] = "Bearer " .. key
+      requests[n] = wrk.format()
+    end
+  end
+
+  function request()
+    turn = turn % #requests + 1
+    return requests[turn]
+  end
 end
 
 -- calls, microseconds, p50 and p99 in microseconds, failures

@@ -6,15 +6,15 @@
 //! bench-sessions listen URL COUNT                 the same, each with an open GET stream
 //! ```
 //!
-//! `BENCH_KEY` is sent as a bearer token when it is set.
-
-mod client;
+//! `BENCH_KEY` is sent as a bearer token when it is set; of several, with commas between them, each
+//! connection takes another one.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
-use client::{Client, Target};
+use anyhow::{Context, bail, ensure};
+use bench::client::{Client, Target};
+use bench::figures::Sorted;
 use tokio::io::AsyncReadExt;
 
 /// Streams that are opened at once.
@@ -27,19 +27,31 @@ async fn main() -> anyhow::Result<()> {
     match words.as_slice() {
         ["cycles", url, seconds, connections] => {
             let length = Duration::from_secs(seconds.parse()?);
-            cycles(Target::parse(url)?, length, connections.parse()?).await
+            cycles(&targets(url)?, length, connections.parse()?).await
         }
-        ["idle", url, count] => idle(Target::parse(url)?, count.parse()?).await,
-        ["listen", url, count] => listen(Target::parse(url)?, count.parse()?).await,
+        ["idle", url, count] => idle(&targets(url)?[0], count.parse()?).await,
+        ["listen", url, count] => listen(&targets(url)?[0], count.parse()?).await,
         _ => bail!("usage: bench-sessions cycles|idle|listen URL …"),
     }
 }
 
+/// `url` with each of the keys, or without one.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a tool of one run has no configuration"
+)]
+fn targets(url: &str) -> anyhow::Result<Vec<Target>> {
+    let keys = std::env::var("BENCH_KEY").unwrap_or_default();
+    let keys = keys.split(',');
+    keys.map(|key| Target::new(url, Some(key).filter(|key| !key.is_empty())))
+        .collect()
+}
+
 /// Prints `RESULT cycles microseconds p50 p99 failures`, as the script for wrk does.
-async fn cycles(target: Target, length: Duration, connections: usize) -> anyhow::Result<()> {
+async fn cycles(targets: &[Target], length: Duration, connections: usize) -> anyhow::Result<()> {
     let begun = Instant::now();
     let mut running = tokio::task::JoinSet::new();
-    for _ in 0..connections {
+    for target in targets.iter().cycle().take(connections) {
         let target = target.clone();
         running.spawn(async move {
             let mut took = Vec::new();
@@ -47,7 +59,7 @@ async fn cycles(target: Target, length: Duration, connections: usize) -> anyhow:
             while begun.elapsed() < length {
                 let start = Instant::now();
                 cycle(&mut client).await?;
-                took.push(start.elapsed().as_micros());
+                took.push(start.elapsed());
             }
             anyhow::Ok(took)
         });
@@ -62,10 +74,10 @@ async fn cycles(target: Target, length: Duration, connections: usize) -> anyhow:
             }
         }
     }
-    all.sort_unstable();
-    let at = |share: usize| all.get(all.len() * share / 100).copied().unwrap_or(0);
+    let all = Sorted::of(all);
     let micros = begun.elapsed().as_micros();
-    let (count, p50, p99) = (all.len(), at(50), at(99));
+    let at = |percent| all.percentile(percent).as_micros();
+    let (count, p50, p99) = (all.count(), at(50), at(99));
     writeln!(
         std::io::stdout(),
         "RESULT {count} {micros} {p50} {p99} {failures}"
@@ -75,13 +87,13 @@ async fn cycles(target: Target, length: Duration, connections: usize) -> anyhow:
 
 async fn cycle(client: &mut Client) -> anyhow::Result<()> {
     let session = client.initialize().await?;
-    let call = r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"echo","arguments":{"message":"x"}}}"#;
-    client.post(call, Some(&session), 200).await?;
+    let answer = client.call_in(&session, "echo").await?;
+    ensure!(answer.is_result(), "{}", answer.told());
     client.delete(&session).await
 }
 
-async fn idle(target: Target, count: usize) -> anyhow::Result<()> {
-    let mut client = Client::connect(&target).await?;
+async fn idle(target: &Target, count: usize) -> anyhow::Result<()> {
+    let mut client = Client::connect(target).await?;
     for _ in 0..count {
         client.initialize().await?;
     }
@@ -90,12 +102,12 @@ async fn idle(target: Target, count: usize) -> anyhow::Result<()> {
     wait().await
 }
 
-async fn listen(target: Target, count: usize) -> anyhow::Result<()> {
+async fn listen(target: &Target, count: usize) -> anyhow::Result<()> {
     let mut streams = Vec::with_capacity(count);
     while streams.len() < count {
         let some = (count - streams.len()).min(OPENING);
         let opened = (0..some).map(|_| async {
-            let mut client = Client::connect(&target).await?;
+            let mut client = Client::connect(target).await?;
             let session = client.initialize().await?;
             client.get(&session).await
         });

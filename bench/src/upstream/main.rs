@@ -8,9 +8,11 @@
 //! A GET is answered with a stream that stays silent.
 //!
 //! `bench-upstream` listens on a free port of loopback and prints its URL (`/mcp`). `/tools/{n}`
-//! beside it is a server of `n` tools, for lists.
+//! beside it is a server of `n` tools, for lists. `bench-upstream stdio` speaks over standard input
+//! and output instead, in the legacy era, for a worker that hosts it.
 
 mod answers;
+mod stdio;
 
 use std::convert::Infallible;
 use std::io::Write;
@@ -57,6 +59,9 @@ struct Meta<'a> {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    if std::env::args().nth(1).as_deref() == Some("stdio") {
+        return stdio::serve();
+    }
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     writeln!(std::io::stdout(), "http://{}/mcp", listener.local_addr()?)?;
     let own = |method: Method, headers: HeaderMap, body: Bytes| async move {
