@@ -107,6 +107,10 @@ pub(crate) fn problem(error: Error) -> Problem {
             tracing::error!(error = %cause, "failed to {doing}");
             Problem::unavailable("something it needs is away: try again", RETRY_AFTER)
         }
+        Error::InDoubt { doing, cause } => {
+            tracing::error!(error = %cause, "failed to {doing}, or not: the database went away");
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, name, &error)
+        }
         Error::Internal { doing, cause } => Problem::internal(doing, cause),
     }
 }

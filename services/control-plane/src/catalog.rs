@@ -20,6 +20,10 @@ pub trait CatalogView: Send + Sync {
     /// All of them, in a stable order.
     fn types(&self) -> Vec<NativeType>;
 
+    /// What the base URL of a connector looks like where the provider has none for all, and each
+    /// connector must say its own.
+    fn own_base_url(&self, name: &str) -> Option<String>;
+
     /// The tools of one; `None` when there is no such type.
     fn tools(&self, name: &str) -> Option<Vec<ToolDefinition>>;
 }
@@ -43,12 +47,17 @@ fn kinds() -> utoipa::openapi::schema::Object {
 
 impl CatalogView for ::catalog::Catalog {
     fn types(&self) -> Vec<NativeType> {
-        let types = self.connectors().map(|connector| NativeType {
-            name: connector.name.clone(),
-            display_name: connector.display_name.clone(),
-            tools: u32::try_from(connector.tools.len()).unwrap_or(u32::MAX),
+        let types = self.summaries().map(|known| NativeType {
+            name: known.name.clone(),
+            display_name: known.display_name.clone(),
+            tools: u32::try_from(known.tools).unwrap_or(u32::MAX),
         });
         types.collect()
+    }
+
+    fn own_base_url(&self, name: &str) -> Option<String> {
+        let example = self.connector(name)?.own_base_url()?;
+        Some(example.to_owned())
     }
 
     fn tools(&self, name: &str) -> Option<Vec<ToolDefinition>> {

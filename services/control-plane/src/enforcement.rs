@@ -25,6 +25,8 @@ const REVISION: HeaderName = HeaderName::from_static("turnbuckle-revision");
 const ENFORCED: HeaderName = HeaderName::from_static("turnbuckle-enforced");
 /// Ids of gateways that do not.
 const BEHIND: HeaderName = HeaderName::from_static("turnbuckle-behind");
+/// Ids of those among them that have said nothing for a while, and may be gone.
+const SILENT: HeaderName = HeaderName::from_static("turnbuckle-silent");
 /// The parameter of REST.
 pub(crate) const WAIT: &str = "wait";
 /// What stands for the parameter in gRPC.
@@ -170,9 +172,13 @@ impl Operations {
         let enforced = match waited.await {
             Ok(Ok(())) => true,
             Ok(Err(behind)) => {
-                let named = &behind.nodes[..behind.nodes.len().min(NAMED_MAX)];
-                if let Ok(nodes) = HeaderValue::from_str(&named.join(", ")) {
-                    headers.insert(BEHIND, nodes);
+                for (name, nodes) in [(BEHIND, behind.nodes), (SILENT, behind.silent)] {
+                    let named = nodes[..nodes.len().min(NAMED_MAX)].join(", ");
+                    if let Some(named) =
+                        HeaderValue::from_str(&named).ok().filter(|n| !n.is_empty())
+                    {
+                        headers.insert(name, named);
+                    }
                 }
                 false
             }

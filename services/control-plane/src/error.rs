@@ -50,6 +50,12 @@ pub enum Error {
     /// Something it needs is away; trying again later may do.
     #[error("failed to {doing}: {cause}")]
     Unavailable { doing: &'static str, cause: String },
+    /// The database went away in the middle. What `Display` says of it is for the caller.
+    #[error(
+        "the database went away before it said whether the change is made: look before you repeat \
+         it"
+    )]
+    InDoubt { doing: &'static str, cause: String },
     /// A fault of ours.
     #[error("failed to {doing}: {cause}")]
     Internal { doing: &'static str, cause: String },
@@ -127,9 +133,9 @@ impl Error {
             // It was there a moment ago.
             StorageError::NotFound => Self::ConcurrentChange,
             StorageError::UnknownTools(names) => Self::UnknownTools(names),
+            StorageError::InDoubt(cause) => Self::InDoubt { doing, cause },
             StorageError::Unavailable(_)
             | StorageError::ReadOnly(_)
-            | StorageError::InDoubt(_)
             | StorageError::Locked { .. } => Self::Unavailable {
                 doing,
                 cause: error.to_string(),
@@ -162,6 +168,7 @@ impl Error {
             Self::TenantInactive => "tenant-inactive",
             Self::UpstreamFailed(_) => "upstream-failed",
             Self::Unavailable { .. } => "unavailable",
+            Self::InDoubt { .. } => "in-doubt",
             Self::Internal { .. } => "internal",
         }
     }

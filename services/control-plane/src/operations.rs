@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::auth::KeyUses;
 use crate::catalog::CatalogView;
+use crate::cluster::Acknowledgements;
 use crate::config::Config;
 use crate::connectors::{Reports, Syncs};
 use crate::enforcement;
@@ -36,7 +37,9 @@ struct Core {
     uses: KeyUses,
     /// Names this run of the process, and when it began.
     run: (Uuid, OffsetDateTime),
-    in_cluster: OnceLock<()>,
+    acknowledgements: Acknowledgements,
+    /// Where the others of the cluster reach this process.
+    address: OnceLock<String>,
 }
 
 impl std::fmt::Debug for Operations {
@@ -51,7 +54,8 @@ impl Operations {
             syncs: Syncs::new(config.syncs_at_once, &process.metrics),
             reports: Reports::new(config.resync_delay, config.resync_min_interval),
             run: (deps.ids.next(), now(&*deps.clock)),
-            in_cluster: OnceLock::new(),
+            acknowledgements: Acknowledgements::new(),
+            address: OnceLock::new(),
             config,
             deps,
             process: process.clone(),
@@ -110,11 +114,22 @@ impl Operations {
 
     /// Whether there are other processes that the database knows of.
     pub(crate) fn is_in_cluster(&self) -> bool {
-        self.0.in_cluster.get().is_some()
+        self.0.address.get().is_some()
     }
 
-    pub(crate) fn join_cluster(&self) {
-        self.0.in_cluster.get_or_init(|| ());
+    /// Says that there are others, who reach this process at `address`.
+    pub(crate) fn join_cluster(&self, address: &str) {
+        self.0.address.get_or_init(|| address.to_owned());
+    }
+
+    /// Where the others of the cluster reach this process; none where there are no others.
+    pub(crate) fn own_address(&self) -> Option<&str> {
+        self.0.address.get().map(String::as_str)
+    }
+
+    /// What gateways acknowledge.
+    pub(crate) fn acknowledgements(&self) -> &Acknowledgements {
+        &self.0.acknowledgements
     }
 
     pub(crate) fn attach_workers(&self, workers: Arc<dyn Workers>) -> Result<(), Error> {

@@ -106,4 +106,10 @@ impl ControlPlane {
     ) -> anyhow::Result<ApiToken> {
         self.operations.make_admin_key("made at start", keep).await
     }
+
+    /// The name of the live platform_admin key that was made first. Of one that a control-plane has
+    /// made at its start, it says which one did: its address, where there are several.
+    pub async fn oldest_admin_key(&self) -> anyhow::Result<Option<String>> {
+        self.operations.oldest_admin_key().await
+    }
 }

@@ -28,7 +28,7 @@ enum Command {
     /// Run the whole platform in this process, on embedded defaults.
     Up(Box<roles::UpArgs>),
     /// Run a control-plane of a cluster: tenants, connectors and credentials, over Postgres.
-    ControlPlane(roles::RoleArgs),
+    ControlPlane(roles::ControlPlaneArgs),
     /// Run a gateway of a cluster: what MCP clients connect to.
     Gateway(roles::RoleArgs),
     /// Run a worker of a cluster: what calls services and MCP servers.

@@ -78,7 +78,7 @@ const FIND_SECRETS: &str = "
     WHERE tenant_id = $1 AND connector_id = $2";
 
 const SYNC_STARTED: &str = "
-    UPDATE connectors SET sync_state = 'pending'
+    UPDATE connectors SET sync_state = 'pending', reading = COALESCE($3, reading)
     WHERE tenant_id = $1 AND id = $2";
 const SYNC_FAILED: &str = "
     UPDATE connectors SET sync_state = 'failed', sync_error = $3, sync_at = $4
@@ -323,12 +323,21 @@ impl TenantStorage<'_> {
     /// # Errors
     /// `NotFound`.
     pub async fn sync_started(&self, id: ConnectorId) -> Result<(), StorageError> {
+        self.start_sync(id, None).await
+    }
+
+    pub(crate) async fn start_sync(
+        &self,
+        id: ConnectorId,
+        reading: Option<Uuid>,
+    ) -> Result<(), StorageError> {
         let mut tx = self.write().await?;
         let touched = execute!(
             &mut tx,
             sqlx::query(SYNC_STARTED)
                 .bind(self.tenant.as_uuid())
                 .bind(id.as_uuid())
+                .bind(reading)
         )?;
         if touched == 0 {
             return Err(StorageError::NotFound);
@@ -346,7 +355,20 @@ impl TenantStorage<'_> {
         error: &str,
         at: OffsetDateTime,
     ) -> Result<i64, StorageError> {
+        self.fail_sync(id, error, at, None).await
+    }
+
+    pub(crate) async fn fail_sync(
+        &self,
+        id: ConnectorId,
+        error: &str,
+        at: OffsetDateTime,
+        reading: Option<Uuid>,
+    ) -> Result<i64, StorageError> {
         let mut tx = self.write().await?;
+        if let Some(reading) = reading {
+            self.hold_reading(&mut tx, id, reading).await?;
+        }
         let touched = execute!(
             &mut tx,
             sqlx::query(SYNC_FAILED)

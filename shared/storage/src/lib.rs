@@ -37,6 +37,6 @@ pub use examine::{Examination, examine};
 pub use leases::Leadership;
 pub use nodes::{KnownNode, Node};
 pub use open::{Storage, StorageConfig, TenantStorage};
-pub use readings::Replaced;
+pub use readings::{Reading, Replaced};
 pub use remembered::{REMEMBERED_FOR, Remembered};
 pub use sealed::{SEALED_COLUMNS, SealedColumn};

@@ -47,6 +47,7 @@ const MIGRATIONS: &[Migration] = &[
     // Code that does not say for whom it works sees no rows in Postgres from here on.
     migration!(3, "0003_cluster.sql", needs 3),
     migration!(4, "0004_tool_order.sql"),
+    migration!(5, "0005_readings.sql"),
 ];
 
 /// Any number will do, as long as nobody else takes the same ("turnbuck" in ASCII).

@@ -30,7 +30,23 @@ pub enum StorageConfig {
     /// `postgres://user:password@host:port/database?sslmode=verify-full&sslrootcert=FILE`, version
     /// 15 or later, itself or through a pooler, by transactions too. The role should own the
     /// database and be no superuser: those see past row-level security.
-    Postgres { url: SecretString },
+    Postgres {
+        url: SecretString,
+        /// How long an operation waits for a connection before it fails as `Unavailable`: one that
+        /// is free, or one to a server that is away.
+        patience: Duration,
+    },
+}
+
+impl StorageConfig {
+    /// Default of the patience with Postgres.
+    pub const PATIENCE: Duration = Duration::from_secs(1);
+
+    /// A Postgres with the default patience.
+    pub fn postgres(url: SecretString) -> Self {
+        let patience = Self::PATIENCE;
+        Self::Postgres { url, patience }
+    }
 }
 
 /// Reads that run at once on SQLite.
@@ -39,9 +55,6 @@ const SQLITE_READERS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 16;
 /// How long an operation waits for its turn on SQLite before it fails as `Unavailable`.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long an operation waits for a connection to Postgres before it fails as `Unavailable`. A
-/// restart of Postgres takes less.
-const CONNECTING: Duration = Duration::from_secs(5);
 /// How long a connection that is given back may take to show that it is still one.
 const RELEASING: Duration = Duration::from_secs(3);
 
@@ -77,7 +90,9 @@ impl Storage {
                 let lock = DataLock::take(path)?;
                 (open_sqlite(path, &root).await?, Some(lock))
             }
-            StorageConfig::Postgres { url } => (open_postgres(url).await?, None),
+            StorageConfig::Postgres { url, patience } => {
+                (open_postgres(url, *patience).await?, None)
+            }
         };
         migrate(&pool, &root).await?;
         Ok(Self(Arc::new(Inner {
@@ -197,7 +212,7 @@ async fn open_sqlite(path: &Path, root: &RootKey) -> Result<Pool, StorageError> 
     Ok(Pool::Sqlite { writer, reader })
 }
 
-async fn open_postgres(url: &SecretString) -> Result<Pool, StorageError> {
+async fn open_postgres(url: &SecretString, patience: Duration) -> Result<Pool, StorageError> {
     let options = PgConnectOptions::from_str(url.expose_secret())
         .map_err(|_| {
             let how = "its URL must be postgres://user:password@host:port/database";
@@ -219,7 +234,7 @@ async fn open_postgres(url: &SecretString) -> Result<Pool, StorageError> {
     let _ = timeout(RELEASING, first.close()).await;
     let pool = PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)
-        .acquire_timeout(CONNECTING)
+        .acquire_timeout(patience)
         // The pool itself would wait without end for one that is cut off, and keep its place taken.
         .after_release(|connection, _| {
             Box::pin(async move {

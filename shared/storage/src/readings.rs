@@ -7,6 +7,7 @@ use domain::{
     ChangedTools, ConnectorId, KnownTool, OnChange, PendingDefinition, ToolDefinition, UpstreamInfo,
 };
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use crate::changes::{self, Kind};
 use crate::error::Constraint;
@@ -17,6 +18,7 @@ use crate::{StorageError, TenantStorage};
 
 const FIND_KNOWN: &str =
     "SELECT on_change, server_info FROM connectors WHERE tenant_id = $1 AND id = $2";
+const FIND_READING: &str = "SELECT reading FROM connectors WHERE tenant_id = $1 AND id = $2";
 /// Gone ones too.
 const LIST_REMEMBERED: &str = "
     SELECT name, definition, hash, pending, held, enabled, gone_at, position
@@ -58,6 +60,41 @@ const LIST_CHANGED: &str = "
 const NOTE_CHANGED: &str =
     "UPDATE connectors SET sync_changed = $3 WHERE tenant_id = $1 AND id = $2";
 
+/// A reading that has begun.
+pub struct Reading<'a> {
+    rows: TenantStorage<'a>,
+    connector: ConnectorId,
+    reading: Uuid,
+}
+
+impl Reading<'_> {
+    /// As [`TenantStorage::replace_tools`].
+    ///
+    /// # Errors
+    /// `VersionMismatch` when another reading has begun since.
+    pub async fn succeeded(
+        &self,
+        definitions: &[ToolDefinition],
+        server: Option<&UpstreamInfo>,
+        at: OffsetDateTime,
+    ) -> Result<Replaced, StorageError> {
+        let (rows, reading) = (self.rows, Some(self.reading));
+        rows.replace(self.connector, definitions, server, at, reading)
+            .await
+    }
+
+    /// As [`TenantStorage::sync_failed`].
+    ///
+    /// # Errors
+    /// As [`Self::succeeded`].
+    pub async fn failed(&self, error: &str, at: OffsetDateTime) -> Result<i64, StorageError> {
+        let reading = Some(self.reading);
+        self.rows
+            .fail_sync(self.connector, error, at, reading)
+            .await
+    }
+}
+
 /// What a reading did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Replaced {
@@ -85,7 +122,7 @@ struct Known {
     server: Option<String>,
 }
 
-impl TenantStorage<'_> {
+impl<'a> TenantStorage<'a> {
     /// Puts what a reading found in the place of what was known.
     ///
     /// A tool that is new is approved as it is. One that is known keeps whether it is enabled, and
@@ -106,6 +143,35 @@ impl TenantStorage<'_> {
         server: Option<&UpstreamInfo>,
         at: OffsetDateTime,
     ) -> Result<Replaced, StorageError> {
+        self.replace(connector, definitions, server, at, None).await
+    }
+
+    /// Begins a reading, here or at another process: what those bring that began before does not
+    /// count any more. `reading` is new for each.
+    ///
+    /// # Errors
+    /// `NotFound` without such a connector.
+    pub async fn begin_reading(
+        &self,
+        connector: ConnectorId,
+        reading: Uuid,
+    ) -> Result<Reading<'a>, StorageError> {
+        self.start_sync(connector, Some(reading)).await?;
+        Ok(Reading {
+            rows: *self,
+            connector,
+            reading,
+        })
+    }
+
+    async fn replace(
+        &self,
+        connector: ConnectorId,
+        definitions: &[ToolDefinition],
+        server: Option<&UpstreamInfo>,
+        at: OffsetDateTime,
+        reading: Option<Uuid>,
+    ) -> Result<Replaced, StorageError> {
         let mut wanted = BTreeMap::new();
         for (position, definition) in (0_i64..).zip(definitions) {
             let name = definition.name.as_str();
@@ -115,7 +181,10 @@ impl TenantStorage<'_> {
             return Err(StorageError::Conflict(Constraint::LimitReached));
         }
         let mut tx = self.write().await?;
-        self.hold_connector(&mut tx, connector).await?;
+        match reading {
+            Some(reading) => self.hold_reading(&mut tx, connector, reading).await?,
+            None => self.hold_connector(&mut tx, connector).await.map(drop)?,
+        }
         let known = self.known(&mut tx, connector).await?;
         let server = server.map(to_json);
         let (mut replaced, differs) = self
@@ -137,6 +206,27 @@ impl TenantStorage<'_> {
         }
         tx.commit().await?;
         Ok(replaced)
+    }
+
+    /// Takes the connector's row, if no other reading has begun since.
+    pub(crate) async fn hold_reading(
+        &self,
+        tx: &mut Tx,
+        connector: ConnectorId,
+        reading: Uuid,
+    ) -> Result<(), StorageError> {
+        self.hold_connector(tx, connector).await?;
+        let row: Option<(Option<Uuid>,)> = fetch_optional!(
+            tx,
+            sqlx::query_as(FIND_READING)
+                .bind(self.tenant.as_uuid())
+                .bind(connector.as_uuid())
+        )?;
+        match row {
+            Some((Some(latest),)) if latest == reading => Ok(()),
+            Some(_) => Err(StorageError::VersionMismatch),
+            None => Err(StorageError::NotFound),
+        }
     }
 
     /// Writes only what differs, and says whether anything does: most readings find what is known

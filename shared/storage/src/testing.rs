@@ -29,9 +29,7 @@ impl Ground {
             Self::Sqlite(folder) => StorageConfig::Sqlite {
                 path: folder.path().join("turnbuckle.db"),
             },
-            Self::Postgres(database) => StorageConfig::Postgres {
-                url: SecretString::from(database.url()),
-            },
+            Self::Postgres(database) => StorageConfig::postgres(SecretString::from(database.url())),
         }
     }
 }

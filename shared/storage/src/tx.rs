@@ -94,10 +94,10 @@ pub(crate) enum Tx {
 }
 
 /// How long Postgres may take for one answer, as we see it; it is told to give up before.
-const ANSWER: Duration = Duration::from_secs(10);
+const ANSWER: Duration = Duration::from_secs(5);
 /// What Postgres is told: so long it tries one statement, waits for another's lock, and keeps a
 /// transaction whose process says nothing. The last frees what a node held that was cut off.
-const LIMITS: &str = "SET LOCAL statement_timeout = '8s'; SET LOCAL lock_timeout = '5s'; \
+const LIMITS: &str = "SET LOCAL statement_timeout = '4s'; SET LOCAL lock_timeout = '3s'; \
     SET LOCAL idle_in_transaction_session_timeout = '20s'";
 /// The same for migrations, which may rewrite tables and wait for another process that does.
 const MIGRATION_LIMITS: &str = "SET LOCAL statement_timeout = 0; \

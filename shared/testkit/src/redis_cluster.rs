@@ -1,4 +1,4 @@
-//! A private Redis Cluster of three masters and a replica of the first.
+//! A private Redis Cluster of three masters, and replicas of them.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -23,18 +23,26 @@ const OPTIONS: [&str; 8] = [
 /// A cluster of this test's own. Ends when it is dropped.
 #[derive(Debug)]
 pub struct RedisCluster {
-    /// The first three were made masters, the last the replica of the first.
+    /// The first three were made masters, each of the others the replica of one, in order.
     pub nodes: Vec<Redis>,
 }
 
 impl RedisCluster {
-    /// Starts a cluster and waits until it serves.
+    /// Starts a cluster with a replica of the first master, and waits until it serves.
     ///
     /// # Panics
     /// When no Redis is installed or the cluster does not come up.
     pub fn start() -> Self {
+        Self::with_replicas(1)
+    }
+
+    /// Starts a cluster with replicas of so many of its masters, and waits until it serves.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub fn with_replicas(replicas: usize) -> Self {
         let start = || std::thread::spawn(|| Redis::begin(&OPTIONS, true));
-        let starting: Vec<_> = (0..4).map(|_| start()).collect();
+        let starting: Vec<_> = (0..SLOTS.len() + replicas).map(|_| start()).collect();
         let nodes = starting.into_iter().map(|node| node.join());
         let nodes: Result<Vec<Redis>, _> = nodes.collect();
         let cluster = Self {
@@ -48,13 +56,18 @@ impl RedisCluster {
             let (port, bus) = (node.port().to_string(), node.bus_port().to_string());
             cluster.nodes[0].run(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]);
         }
-        let first = cluster.nodes[0].run(&["CLUSTER", "MYID"]);
-        let replica = &cluster.nodes[3];
-        wait_for("the replica knows its master", || {
-            replica.try_run(&["CLUSTER", "REPLICATE", &first]).is_ok()
-        });
+        for (master, replica) in cluster.nodes.iter().zip(cluster.replicas()) {
+            let master = master.run(&["CLUSTER", "MYID"]);
+            wait_for("the replica knows its master", || {
+                replica.try_run(&["CLUSTER", "REPLICATE", &master]).is_ok()
+            });
+        }
         cluster.settle();
         cluster
+    }
+
+    fn replicas(&self) -> &[Redis] {
+        &self.nodes[SLOTS.len()..]
     }
 
     /// The addresses a client connects to.
@@ -72,7 +85,7 @@ impl RedisCluster {
         self.wait_for_promotion();
     }
 
-    /// Waits until the replica is a master.
+    /// Waits until the replica of the first master is one itself.
     ///
     /// # Panics
     /// When that does not happen.
@@ -87,23 +100,25 @@ impl RedisCluster {
     }
 
     fn settle(&self) {
+        let all = format!("cluster_known_nodes:{}", self.nodes.len());
         wait_for("all nodes agree", || {
             self.nodes.iter().all(|node| {
                 let info = node.run(&["CLUSTER", "INFO"]);
-                info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:4")
+                info.contains("cluster_state:ok") && info.contains(&all)
             })
         });
-        wait_for("the replica is in step", || {
-            self.nodes[3]
-                .run(&["ROLE"])
-                .lines()
-                .any(|line| line == "connected")
+        wait_for("the replicas are in step", || {
+            let in_step = |replica: &Redis| {
+                let role = replica.run(&["ROLE"]);
+                role.lines().any(|line| line == "connected")
+            };
+            self.replicas().iter().all(in_step)
         });
-        wait_for("all nodes know the replica", || {
+        wait_for("all nodes know the replicas", || {
             self.nodes.iter().all(|node| {
-                node.run(&["CLUSTER", "NODES"])
-                    .lines()
-                    .any(|line| line.contains("slave"))
+                let known = node.run(&["CLUSTER", "NODES"]);
+                let replicas = known.lines().filter(|line| line.contains("slave"));
+                replicas.count() == self.replicas().len()
             })
         });
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ::fabric::{ConfigListener, Subject};
 use bus::{Bus, BusState, Heard, Hint};
 use prometheus_client::metrics::gauge::Gauge;
+use runtime::ReadCounter;
 use tokio::sync::watch;
 
 use crate::operations::Operations;
@@ -54,6 +55,15 @@ impl Feed {
     pub(super) fn latest(&self) -> watch::Receiver<i64> {
         self.0.latest.subscribe()
     }
+
+    /// A gateway enforces `revision` now, and it is written down: tells other control-planes, by a
+    /// hint of that revision. To who knows it already, it says that somebody took it in.
+    pub(super) fn acknowledged(&self, revision: i64) {
+        self.0.bus.publish(Hint {
+            subject: Subject::Platform,
+            revision,
+        });
+    }
 }
 
 impl Publisher {
@@ -72,7 +82,10 @@ impl Publisher {
             tokio::select! {
                 () = shutdown.ending() => return,
                 heard = hints.next() => match heard {
-                    Some(Heard::Hint(hint)) => self.heard(hint.revision),
+                    Some(Heard::Hint(hint)) => {
+                        self.heard(hint.revision);
+                        operations.acknowledgements().heard();
+                    }
                     // What was missed is found by looking.
                     Some(Heard::Gap) => {}
                     None => return,
@@ -93,6 +106,18 @@ impl Publisher {
             "change_hints_up",
             "Whether hints of changes reach this control-plane",
             Gauge::<i64>::default(),
+        );
+        let bus = self.bus.clone();
+        metrics.register(
+            "change_hints_dropped",
+            "Hints of changes that could not be sent: those are found by looking",
+            ReadCounter::new(move || bus.losses().dropped),
+        );
+        let bus = self.bus.clone();
+        metrics.register(
+            "change_hints_rejected",
+            "Messages on the subject of hints that were none",
+            ReadCounter::new(move || bus.losses().rejected),
         );
         let mut every = tokio::time::interval(LOOK_EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

@@ -5,6 +5,7 @@
 
 mod feed;
 mod leader;
+mod metrics;
 mod registry;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use tokio::sync::watch;
 
 pub(crate) use leader::Leadership;
 pub(crate) use registry::{FORGET_AFTER, SILENT_FOR};
+pub(crate) use wait::Acknowledgements;
 pub use wait::Behind;
 
 use crate::operations::Operations;
@@ -48,7 +50,7 @@ pub struct Nodes(Arc<Inner>);
 
 struct Inner {
     operations: Operations,
-    feed: Feed,
+    latest: watch::Receiver<i64>,
     registry: Registry,
     hashing_key: DerivedKey,
     sealing_key: DerivedKey,
@@ -58,12 +60,13 @@ impl Nodes {
     /// Begins to follow the log of changes and the list of nodes, and to tell others of changes
     /// that are made here.
     pub(crate) fn start(operations: &Operations, deps: ClusterDeps) -> Self {
-        operations.join_cluster();
+        operations.join_cluster(&deps.node.address);
         let feed = Feed::start(operations, deps.bus);
-        let registry = Registry::start(operations, &feed, deps.node);
+        let latest = feed.latest();
+        let registry = Registry::start(operations, feed, deps.node);
         Self(Arc::new(Inner {
             operations: operations.clone(),
-            feed,
+            latest,
             registry,
             hashing_key: deps.hashing_key,
             sealing_key: deps.sealing_key,
@@ -105,7 +108,7 @@ fn start_over(last: i64) -> Changes {
 
 impl Cluster for Nodes {
     fn latest(&self) -> watch::Receiver<i64> {
-        self.0.feed.latest()
+        self.0.latest.clone()
     }
 
     fn changes_since(&self, known: i64) -> BoxFuture<'_, Result<Changes, SourceError>> {

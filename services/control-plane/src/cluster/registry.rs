@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::feed::Feed;
+use super::metrics::NodeMetrics;
 use crate::operations::Operations;
 
 /// How often the list is read, and this control-plane says how it does itself.
@@ -23,11 +24,16 @@ const COME_BACK_WITHIN: Duration = Duration::from_secs(1);
 pub(crate) const FORGET_AFTER: Duration = Duration::from_secs(600);
 
 /// Who is there.
-pub(super) struct Registry(Arc<Inner>);
+pub(super) struct Registry {
+    inner: Arc<Inner>,
+    feed: Feed,
+}
 
 struct Inner {
     operations: Operations,
     workers: watch::Sender<Arc<[WorkerAddress]>>,
+    /// What gateways that follow us enforce.
+    enforced: Mutex<HashMap<String, i64>>,
     /// Workers whose line to us has broken, until the list is read again without them.
     lost: Mutex<HashMap<String, Instant>>,
     written: Mutex<Written>,
@@ -75,10 +81,11 @@ impl Written {
 }
 
 impl Registry {
-    pub(super) fn start(operations: &Operations, feed: &Feed, own: NodeInfo) -> Self {
+    pub(super) fn start(operations: &Operations, feed: Feed, own: NodeInfo) -> Self {
         let inner = Arc::new(Inner {
             operations: operations.clone(),
             workers: watch::Sender::new(Arc::default()),
+            enforced: Mutex::default(),
             lost: Mutex::default(),
             written: Mutex::new(Written::new()),
         });
@@ -87,11 +94,11 @@ impl Registry {
             registry.keep(own, latest).await;
             Ok(())
         });
-        Self(inner)
+        Self { inner, feed }
     }
 
     pub(super) fn workers(&self) -> watch::Receiver<Arc<[WorkerAddress]>> {
-        self.0.workers.subscribe()
+        self.inner.workers.subscribe()
     }
 
     pub(super) async fn report(
@@ -99,10 +106,15 @@ impl Registry {
         node: &NodeInfo,
         report: NodeReport,
     ) -> Result<(), SourceError> {
-        let is_new = self.0.lost().remove(&node.id).is_some() || !self.0.is_known(node);
-        self.0.note(node, report).await?;
+        let inner = &self.inner;
+        let is_new = inner.lost().remove(&node.id).is_some() || !inner.is_known(node);
+        inner.note(node, report).await?;
         if node.role == Role::Worker && (is_new || report.draining) {
-            self.0.read_workers().await?;
+            inner.read_workers().await?;
+        }
+        if node.role == Role::Gateway && inner.is_further(node, report.enforced) {
+            inner.operations.acknowledgements().heard();
+            self.feed.acknowledged(report.enforced);
         }
         Ok(())
     }
@@ -110,16 +122,17 @@ impl Registry {
     /// A worker whose line broke gets no new calls until it speaks again, here or elsewhere. A node
     /// that does not come back soon leaves the list, so that nobody waits for it.
     pub(super) async fn lost(&self, node: &str) {
-        self.0.lost().insert(node.to_owned(), Instant::now());
-        if let Err(error) = self.0.read_workers().await {
+        self.inner.enforced().remove(node);
+        self.inner.lost().insert(node.to_owned(), Instant::now());
+        if let Err(error) = self.inner.read_workers().await {
             tracing::warn!("cannot read the list of workers: {error}");
         }
         // Lines that we end ourselves say nothing of the nodes.
-        let process = self.0.operations.process();
+        let process = self.inner.operations.process();
         if let Ok(id) = node.parse()
             && !process.shutdown.is_draining()
         {
-            let registry = self.0.clone();
+            let registry = self.inner.clone();
             process.tasks.disposable("lost node", async move {
                 let shutdown = registry.operations.process().shutdown.clone();
                 tokio::select! {
@@ -134,6 +147,15 @@ impl Registry {
 impl Inner {
     fn lost(&self) -> std::sync::MutexGuard<'_, HashMap<String, Instant>> {
         self.lost.lock().expect("no panic while held")
+    }
+
+    fn enforced(&self) -> std::sync::MutexGuard<'_, HashMap<String, i64>> {
+        self.enforced.lock().expect("no panic while held")
+    }
+
+    /// Whether it enforces something else than when it spoke last.
+    fn is_further(&self, node: &NodeInfo, enforced: i64) -> bool {
+        self.enforced().insert(node.id.clone(), enforced) != Some(enforced)
     }
 
     fn is_known(&self, node: &NodeInfo) -> bool {
@@ -217,6 +239,7 @@ impl Inner {
 
     async fn keep(&self, own: NodeInfo, latest: watch::Receiver<i64>) {
         let shutdown = self.operations.process().shutdown.clone();
+        let mut measured = NodeMetrics::register(&self.operations.process().metrics);
         let mut every = tokio::time::interval(EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut round = 0_u32;
@@ -237,6 +260,12 @@ impl Inner {
             };
             if let Err(error) = kept.await {
                 tracing::debug!("the list of nodes cannot be kept: {error}");
+            }
+            // In the first round too, and then as often as anybody reads it.
+            if round.is_multiple_of(5)
+                && let Ok(nodes) = self.operations.storage().list_nodes(FORGET_AFTER).await
+            {
+                measured.set(&nodes, *latest.borrow());
             }
             round = round.wrapping_add(1);
             if round.is_multiple_of(60)

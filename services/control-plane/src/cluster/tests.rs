@@ -293,6 +293,7 @@ async fn a_change_is_waited_for_until_every_gateway_enforces_it() {
         let in_vain = operations.wait_enforced(revision, Duration::from_millis(50));
         let behind = Behind {
             nodes: vec![slow.id.clone()],
+            ..Behind::default()
         };
         assert_eq!(in_vain.await.unwrap(), Err(behind));
         let before = operations.wait_enforced(revision - 1, Duration::ZERO);
@@ -341,6 +342,7 @@ async fn a_gateway_that_died_holds_nobody_up_and_one_that_moved_is_still_waited_
     let waited = there.operations().wait_enforced(revision, Duration::ZERO);
     let behind = Behind {
         nodes: vec![moved.id.clone()],
+        ..Behind::default()
     };
     assert_eq!(waited.await.unwrap(), Err(behind));
     there.nodes.report(&moved, report(revision)).await.unwrap();
@@ -365,7 +367,13 @@ async fn two_that_start_at_once_on_an_empty_database_make_one_admin_key() {
             .operations()
             .authenticate(Some(&tokens[0].expose()))
             .await;
-        assert_eq!(caller.unwrap().key.name, "first start");
+        let name = "first start of 127.0.0.1:9100";
+        assert_eq!(caller.unwrap().key.name, name);
+        // Who did not make it can say who did.
+        for member in [&one, &two] {
+            let told = member.plane.oldest_admin_key().await.unwrap();
+            assert_eq!(told.as_deref(), Some(name));
+        }
         assert_eq!(storage.platform_config().await.unwrap().keys.len(), 1);
     }
 }

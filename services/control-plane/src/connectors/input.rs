@@ -199,12 +199,21 @@ impl ConfigInput {
             }
             ConnectorKind::HOSTED_MCP => self.hosted(violations),
             native => {
-                let catalog = native.to_owned();
-                let base_url = match self.base_url.as_deref() {
-                    None => None,
-                    given => address("config.base_url", given, violations)?,
+                let own = catalog.own_base_url(native);
+                let base_url = match (self.base_url.as_deref(), own) {
+                    (None, None) => None,
+                    (None, Some(example)) => {
+                        let rule =
+                            format!("is missing: the address of your own site, e.g. {example}");
+                        violations.add("config.base_url", rule);
+                        None
+                    }
+                    (given, _) => address("config.base_url", given, violations)?,
                 };
-                Some(ConnectorKind::Native { catalog, base_url })
+                Some(ConnectorKind::Native {
+                    catalog: native.to_owned(),
+                    base_url,
+                })
             }
         }
     }

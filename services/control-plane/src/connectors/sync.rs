@@ -2,6 +2,7 @@
 //! a connector, and a bounded number at all.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use runtime::Metrics;
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::secrets::redact;
 use super::told;
@@ -27,6 +30,9 @@ use crate::tenants::CHUNK;
 
 /// Characters of a failure that are kept.
 const REASON_MAX_LENGTH: usize = 500;
+
+/// How often it is looked whether another control-plane has read what it reads.
+const ELSEWHERE_EVERY: Duration = Duration::from_millis(200);
 
 /// How a reading ended: the revision of what it changed, or words for an administrator when badly.
 pub(crate) type Ended = Result<Option<i64>, String>;
@@ -46,6 +52,8 @@ pub(crate) struct Syncs {
     at_once: usize,
     ended: Family<Labels, Counter>,
     flights: Mutex<HashMap<ConnectorId, Flight>>,
+    /// Readings that this process has begun.
+    begun: AtomicU64,
 }
 
 /// The reading of one connector.
@@ -70,6 +78,7 @@ impl Syncs {
                 Family::default(),
             ),
             flights: Mutex::default(),
+            begun: AtomicU64::new(0),
         }
     }
 
@@ -238,6 +247,7 @@ impl Operations {
         let (Some(owner), Some(connector)) = (owner, found) else {
             return Ok(Err("the connector is gone".to_owned()));
         };
+        let mut reading = None;
         let read = match &connector.kind {
             ConnectorKind::Native { catalog, .. } => match self.catalog().tools(catalog) {
                 Some(tools) => Ok(Listing {
@@ -252,9 +262,8 @@ impl Operations {
                 return Ok(Err("the connector is disabled".to_owned()));
             }
             _ => {
-                rows.sync_started(id)
-                    .await
-                    .map_err(Error::storage("note a reading"))?;
+                let begun = rows.begin_reading(id, self.next_reading()).await;
+                reading = Some(begun.map_err(Error::storage("note a reading"))?);
                 self.ask_upstream(&connector).await?
             }
         };
@@ -264,22 +273,65 @@ impl Operations {
                 let server = server
                     .as_ref()
                     .and_then(|info| told::within_bounds(&connector, info));
-                let replaced = rows
-                    .replace_tools(id, &tools, server.as_ref(), self.now())
-                    .await;
+                let (server, now) = (server.as_ref(), self.now());
+                let replaced = match &reading {
+                    Some(reading) => reading.succeeded(&tools, server, now).await,
+                    None => rows.replace_tools(id, &tools, server, now).await,
+                };
                 replaced.map(|replaced| {
                     told::warn_of_changes(&connector, &replaced);
                     replaced.revision
                 })
             }
-            Err(reason) => rows.sync_failed(id, reason, self.now()).await.map(Some),
+            Err(reason) => {
+                let noted = match &reading {
+                    Some(reading) => reading.failed(reason, self.now()).await,
+                    None => rows.sync_failed(id, reason, self.now()).await,
+                };
+                noted.map(Some)
+            }
         };
+        // Another control-plane has begun one since, which sees what is newer.
+        if let Err(storage::StorageError::VersionMismatch) = revision {
+            return self.read_elsewhere(tenant, id).await;
+        }
         // A reading that found what is known concerns nobody.
         let revision = revision.map_err(Error::storage("store tools"))?;
         if let Some(revision) = revision {
             self.tenant_changed(&owner, revision);
         }
         Ok(read.map(|_| revision))
+    }
+
+    /// Another than those of this process, and than those of others.
+    fn next_reading(&self) -> Uuid {
+        let (run, _) = self.own_run();
+        let number = self.syncs().begun.fetch_add(1, Ordering::Relaxed);
+        Uuid::from_u128(run.as_u128() ^ u128::from(number))
+    }
+
+    /// Waits for the reading of another control-plane, no longer than one may take.
+    async fn read_elsewhere(&self, tenant: TenantId, id: ConnectorId) -> Result<Ended, Error> {
+        let rows = self.storage().tenant(tenant);
+        let until = Instant::now() + self.config().sync_deadline;
+        while Instant::now() < until {
+            let found = rows.find_connector_by_id(id).await;
+            let found = found.map_err(Error::storage("find a connector"))?;
+            let Some(connector) = found else {
+                return Ok(Err("the connector is gone".to_owned()));
+            };
+            match connector.sync.state {
+                SyncState::Pending => tokio::time::sleep(ELSEWHERE_EVERY).await,
+                SyncState::Ok => return Ok(Ok(None)),
+                SyncState::Failed => {
+                    let why = connector.sync.error.unwrap_or_default();
+                    return Ok(Err(why));
+                }
+            }
+        }
+        Ok(Err(
+            "another control-plane reads them, and does not end".to_owned()
+        ))
     }
 
     async fn ask_upstream(&self, connector: &Connector) -> Result<Result<Listing, String>, Error> {

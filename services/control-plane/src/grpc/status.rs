@@ -31,6 +31,10 @@ pub(super) fn to_status(error: &Error, fields: Fields, id: Option<&RequestId>) -
             tracing::error!("{error}");
             "something it needs is away: try again".to_owned()
         }
+        Error::InDoubt { doing, cause } => {
+            tracing::error!(error = %cause, "failed to {doing}, or not: the database went away");
+            error.to_string()
+        }
         Error::Invalid(violations) => {
             let said = violations
                 .iter()
@@ -80,6 +84,7 @@ fn code(error: &Error) -> Code {
         | Error::TenantInactive => Code::FailedPrecondition,
         Error::LimitReached(_) => Code::ResourceExhausted,
         Error::UpstreamFailed(_) | Error::Unavailable { .. } => Code::Unavailable,
+        Error::InDoubt { .. } => Code::Unknown,
         Error::Internal { .. } => Code::Internal,
     }
 }

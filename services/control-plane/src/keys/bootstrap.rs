@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Context;
 use crypto::ApiToken;
 use domain::Scope;
+use domain::limits::NAME_MAX_LENGTH;
 
 use crate::operations::Operations;
 
@@ -48,11 +49,29 @@ impl Operations {
     }
 
     async fn has_admin_key(&self) -> anyhow::Result<bool> {
+        Ok(self.oldest_admin_key().await?.is_some())
+    }
+
+    /// The name of the live platform_admin key that was made first. Of one that a start has made,
+    /// it says which process did, and so where it was written.
+    pub(crate) async fn oldest_admin_key(&self) -> anyhow::Result<Option<String>> {
         let platform = self.storage().platform_config().await;
         let platform = platform.context("read the platform keys")?;
         let now = self.now();
-        let opens = |key: &domain::ApiKey| key.scope == Scope::PlatformAdmin && key.is_live(now);
-        Ok(platform.keys.iter().any(|stored| opens(&stored.key)))
+        let keys = platform.keys.into_iter().map(|stored| stored.key);
+        let live = keys.filter(|key| key.scope == Scope::PlatformAdmin && key.is_live(now));
+        Ok(live
+            .min_by_key(|key| (key.created_at, key.id))
+            .map(|key| key.name))
+    }
+
+    /// A name that says where the key was written, if that could be elsewhere.
+    fn place(&self, name: &str) -> String {
+        let named = match self.own_address() {
+            Some(address) => format!("{name} of {address}"),
+            None => name.to_owned(),
+        };
+        named.chars().take(NAME_MAX_LENGTH).collect()
     }
 
     /// See [`crate::ControlPlane::replace_lost_key`].
@@ -61,7 +80,7 @@ impl Operations {
         name: &str,
         keep: impl FnOnce(&ApiToken) -> anyhow::Result<()>,
     ) -> anyhow::Result<ApiToken> {
-        let (token, stored) = self.mint(name.to_owned(), Scope::PlatformAdmin, None, None);
+        let (token, stored) = self.mint(self.place(name), Scope::PlatformAdmin, None, None);
         keep(&token)?;
         let this = self.clone();
         self.uninterrupted(async move {

@@ -123,7 +123,7 @@ fn place(view: &NodeView) -> String {
     format!("{} {}", view.role, view.id)
 }
 
-fn state(draining: bool, silent_for: Duration) -> &'static str {
+pub(crate) fn state(draining: bool, silent_for: Duration) -> &'static str {
     match draining {
         _ if silent_for > SILENT_FOR => "silent",
         true => "draining",

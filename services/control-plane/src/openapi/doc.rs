@@ -145,6 +145,7 @@ impl Doc {
             enforces the change, and a new connector's tools were read, either way. When not all \
             do in time the change stands, and `Turnbuckle-Enforced` is `false`.";
         self.changes = true;
+        self.problems.push((503, "in-doubt"));
         self.query(WAIT, Type::String, says)
             .problem(400, "invalid-request")
     }
@@ -271,6 +272,11 @@ fn answer(schema: Option<RefOr<Schema>>, tagged: bool, changes: bool) -> Respons
                 "Turnbuckle-Behind",
                 Type::String,
                 "The nodes that do not, 20 at most.",
+            ),
+            (
+                "Turnbuckle-Silent",
+                Type::String,
+                "Those among them that have said nothing for a while, and may be gone.",
             ),
         ] {
             answer = answer.header(name, header(r#type, says));

@@ -94,6 +94,7 @@ async fn connector_types_are_the_catalogs_and_the_two_kinds_of_mcp_servers() {
         plane.get("/connector-types").await.expect(200),
         json!({"types": [
             {"type": "fake", "display_name": "Fake", "tools": 2, "kind": "native"},
+            {"type": "sited", "display_name": "Sited", "tools": 2, "kind": "native"},
             {"type": "remote_mcp", "display_name": "Remote MCP server", "tools": null, "kind": "mcp"},
             {"type": "hosted_mcp", "display_name": "Hosted MCP server", "tools": null, "kind": "mcp"},
         ]})

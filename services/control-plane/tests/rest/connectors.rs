@@ -194,6 +194,8 @@ async fn each_wrong_field_of_a_connector_is_named() {
             "config.working_directory",
         ),
         (connector("fake", url.clone(), json!({})), "config.url"),
+        // The provider has one address for each site: there is none that would do.
+        (connector("sited", json!({}), json!({})), "config.base_url"),
         (
             connector("fake", json!({"base_url": "ftp://x"}), json!({})),
             "config.base_url",

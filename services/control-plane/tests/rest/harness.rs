@@ -222,16 +222,21 @@ impl Answer {
     }
 }
 
-/// One type, `fake`, with two tools.
+/// Two types with two tools each: `fake`, and `sited`, whose connectors have a base URL of their own.
 struct FakeCatalog;
 
 impl CatalogView for FakeCatalog {
     fn types(&self) -> Vec<NativeType> {
-        vec![NativeType {
-            name: "fake".to_owned(),
-            display_name: "Fake".to_owned(),
+        let native = |name: &str, display_name: &str| NativeType {
+            name: name.to_owned(),
+            display_name: display_name.to_owned(),
             tools: 2,
-        }]
+        };
+        vec![native("fake", "Fake"), native("sited", "Sited")]
+    }
+
+    fn own_base_url(&self, name: &str) -> Option<String> {
+        (name == "sited").then(|| "https://{site}.example.com".to_owned())
     }
 
     fn tools(&self, name: &str) -> Option<Vec<ToolDefinition>> {

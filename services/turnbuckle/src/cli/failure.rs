@@ -134,6 +134,7 @@ fn advice(name: &str) -> Option<&'static str> {
         "tool-not-found" => "`turnbuckle tool list TENANT CONNECTOR` shows those there are",
         "key-not-found" => "`turnbuckle key list` shows those there are",
         "unavailable" => "try again in a moment",
+        "in-doubt" => "look whether the change is made, and repeat it if not",
         _ => return None,
     })
 }

@@ -15,7 +15,10 @@ impl Enforcement {
     pub(super) fn note(&self, headers: &HeaderMap) {
         let said = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         if said("turnbuckle-enforced") == Some("false") {
-            let nodes = said("turnbuckle-behind").unwrap_or_default().to_owned();
+            let mut nodes = said("turnbuckle-behind").unwrap_or_default().to_owned();
+            if let Some(silent) = said("turnbuckle-silent") {
+                nodes = format!("{nodes}; not heard of for a while: {silent}");
+            }
             *self.0.lock().expect("no panic while held") = Some(nodes);
         }
     }

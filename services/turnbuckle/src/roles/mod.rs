@@ -14,7 +14,7 @@ mod worker;
 
 use std::process::ExitCode;
 
-pub(crate) use control_plane::control_plane;
+pub(crate) use control_plane::{ControlPlaneArgs, control_plane};
 pub(crate) use gateway::gateway;
 pub(crate) use node::RoleArgs;
 pub(crate) use preparing::{CertsCommand, certs, root_key};

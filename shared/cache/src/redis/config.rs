@@ -13,8 +13,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[serde(default, deny_unknown_fields)]
 pub struct RedisConfig {
     /// One address is a server of its own; several are nodes of one cluster, of which one that
-    /// answers is enough.
+    /// answers is enough, or with `replicated` a primary and its replicas.
     pub nodes: Vec<RedisUrl>,
+    /// A file with an address on each line, in the place of `nodes`: so that passwords need not
+    /// stand in the configuration. Empty lines and those that begin with `#` count for nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nodes_file: Option<PathBuf>,
+    /// The nodes are one primary and its replicas: whichever takes changes is used, and after a
+    /// failover the one that was promoted.
+    pub replicated: bool,
     /// What the names of all keys and channels begin with: two installations may share a server.
     pub prefix: String,
     /// How long any operation may take before it fails.
@@ -33,6 +40,8 @@ impl Default for RedisConfig {
     fn default() -> Self {
         Self {
             nodes: Vec::new(),
+            nodes_file: None,
+            replicated: false,
             prefix: "turnbuckle".to_owned(),
             timeout: Duration::from_millis(500),
             in_flight: 1_024,
@@ -87,12 +96,19 @@ impl<'de> Deserialize<'de> for RedisUrl {
 /// Why Redis cannot be used as it is configured. Holds nothing secret.
 #[derive(Debug, thiserror::Error)]
 pub enum RedisConfigError {
-    #[error("redis.nodes is empty: set it to the address of a server, or those of a cluster")]
+    #[error(
+        "redis.nodes is empty: set it, or redis.nodes_file, to the address of a server, or those \
+         of a cluster"
+    )]
     NoNodes,
+    #[error("redis.nodes and redis.nodes_file are both set: set one of them")]
+    NodesTwice,
     #[error("redis.nodes holds what is no address: write redis://, rediss:// or redis+unix://")]
     Url,
     #[error("redis.nodes of a cluster must be servers on the network, all with TLS or all without")]
     Mixed,
+    #[error("redis.replicated needs the addresses of the primary and of its replicas")]
+    NoReplicas,
     #[error("redis.prefix must be 1 to 64 letters, digits, '-', '_', '.' or ':'")]
     Prefix,
     #[error("redis.{0} must be larger than 0")]
@@ -108,15 +124,20 @@ pub enum RedisConfigError {
 /// What was checked, and what the files said.
 pub(super) struct Checked {
     pub(super) nodes: Vec<ConnectionInfo>,
+    pub(super) replicated: bool,
     pub(super) certificates: Option<TlsCertificates>,
 }
 
 impl RedisConfig {
+    /// Checks all that needs no file.
+    ///
     /// # Errors
     /// One sentence that names the setting and what it must be.
     pub fn validate(&self) -> Result<(), RedisConfigError> {
-        if self.nodes.is_empty() {
-            return Err(RedisConfigError::NoNodes);
+        match (self.nodes.is_empty(), &self.nodes_file) {
+            (true, None) => return Err(RedisConfigError::NoNodes),
+            (false, Some(_)) => return Err(RedisConfigError::NodesTwice),
+            _ => {}
         }
         let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
         if !(1..=64).contains(&self.prefix.len()) || !self.prefix.chars().all(allowed) {
@@ -131,22 +152,52 @@ impl RedisConfig {
         if self.cert_file.is_some() != self.key_file.is_some() {
             return Err(RedisConfigError::HalfCertificate);
         }
-        let nodes = self.read_nodes()?;
+        match self.nodes.is_empty() {
+            true => Ok(()),
+            false => self.read_nodes(&self.nodes).map(drop),
+        }
+    }
+
+    /// Whether a password stands in the configuration itself.
+    pub fn has_password(&self) -> bool {
+        let nodes = self.nodes.iter().filter_map(|url| url.read().ok());
+        let mut passwords = nodes.map(|info| info.redis_settings().password().is_some());
+        passwords.any(|there| there)
+    }
+
+    fn read_nodes(&self, urls: &[RedisUrl]) -> Result<Vec<ConnectionInfo>, RedisConfigError> {
+        let nodes: Result<Vec<_>, _> = urls.iter().map(RedisUrl::read).collect();
+        let nodes = nodes?;
+        if self.replicated && nodes.len() < 2 {
+            return Err(RedisConfigError::NoReplicas);
+        }
         let over_tls = |info: &ConnectionInfo| match info.addr() {
             ConnectionAddr::Tcp(..) => Some(false),
             ConnectionAddr::TcpTls { .. } => Some(true),
             _ => None,
         };
-        let first = over_tls(&nodes[0]);
-        if nodes.len() > 1 && (first.is_none() || nodes.iter().any(|node| over_tls(node) != first))
-        {
+        let first = nodes.first().and_then(over_tls);
+        let is_cluster = nodes.len() > 1 && !self.replicated;
+        if is_cluster && (first.is_none() || nodes.iter().any(|node| over_tls(node) != first)) {
             return Err(RedisConfigError::Mixed);
         }
-        Ok(())
+        Ok(nodes)
     }
 
-    fn read_nodes(&self) -> Result<Vec<ConnectionInfo>, RedisConfigError> {
-        self.nodes.iter().map(RedisUrl::read).collect()
+    /// The addresses, from wherever they are.
+    fn addresses(&self) -> Result<Vec<ConnectionInfo>, RedisConfigError> {
+        let Some(file) = &self.nodes_file else {
+            return self.read_nodes(&self.nodes);
+        };
+        let failed = |error| RedisConfigError::File("nodes_file", error);
+        let text = std::fs::read_to_string(file).map_err(failed)?;
+        let lines = text.lines().map(str::trim);
+        let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let urls: Vec<RedisUrl> = lines.map(RedisUrl::new).collect();
+        match urls.is_empty() {
+            true => Err(RedisConfigError::NoNodes),
+            false => self.read_nodes(&urls),
+        }
     }
 
     /// Checks everything and reads the files.
@@ -172,7 +223,8 @@ impl RedisConfig {
             root_cert,
         };
         Ok(Checked {
-            nodes: self.read_nodes()?,
+            nodes: self.addresses()?,
+            replicated: self.replicated,
             certificates: any.then_some(certificates),
         })
     }
@@ -211,6 +263,14 @@ mod tests {
                 "redis.nodes of a cluster must be",
             ),
             (
+                refusal(|config| config.nodes_file = Some("nodes".into())),
+                "redis.nodes and redis.nodes_file are both set",
+            ),
+            (
+                refusal(|config| config.replicated = true),
+                "redis.replicated needs",
+            ),
+            (
                 refusal(|config| config.prefix = "a{b}".to_owned()),
                 "redis.prefix must be",
             ),
@@ -231,6 +291,38 @@ mod tests {
             assert!(said.starts_with(expected), "{said}");
             assert!(!said.contains("pa55word"), "{said}");
         }
+    }
+
+    #[test]
+    fn addresses_in_a_file_are_those_of_its_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("nodes");
+        let config = RedisConfig {
+            nodes_file: Some(file.clone()),
+            ..RedisConfig::default()
+        };
+        let said = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            config.check().map(|checked| checked.nodes.len())
+        };
+
+        let two = "# the pair\nredis://u:pa55word@127.0.0.1:1\n\n redis://127.0.0.1:2 \r\n";
+        assert_eq!(said(two).unwrap(), 2);
+        for (text, expected) in [
+            ("\n# none\n", "redis.nodes is empty"),
+            ("http://u:pa55word@x\n", "redis.nodes holds what is no"),
+        ] {
+            let error = said(text).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{error}");
+        }
+        std::fs::remove_file(&file).unwrap();
+        let error = config.check().err().unwrap().to_string();
+        assert!(
+            error.starts_with("redis.nodes_file cannot be read"),
+            "{error}"
+        );
+        let shown = serde_json::to_string(&config).unwrap();
+        assert!(shown.contains("nodes_file") && !shown.contains("pa55word"));
     }
 
     #[test]

@@ -25,10 +25,10 @@ impl RedisConfig {
     pub async fn examine(&self) -> Result<Vec<RedisExamination>, String> {
         let checked = self.check().map_err(|error| error.to_string())?;
         let maker = Maker::new(checked, self.timeout).map_err(|error| error.to_string())?;
-        let mut found = Vec::with_capacity(self.nodes.len());
-        for turn in 0..self.nodes.len() {
+        let clients = maker.all();
+        let mut found = Vec::with_capacity(clients.len());
+        for (turn, client) in clients.iter().enumerate() {
             let looking = async {
-                let client = maker.any(turn);
                 let mut connection = client.get_multiplexed_async_connection().await?;
                 let sections = redis::cmd("INFO").arg("everything").to_owned();
                 connection.send_packed_command(&sections).await
@@ -47,7 +47,7 @@ impl RedisConfig {
     }
 }
 
-fn text_of(answer: Value) -> String {
+pub(super) fn text_of(answer: Value) -> String {
     match answer {
         Value::BulkString(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         Value::VerbatimString { text, .. } | Value::SimpleString(text) => text,

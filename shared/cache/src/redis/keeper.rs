@@ -13,17 +13,21 @@ use tokio::time::{Instant, sleep, timeout};
 use super::breaker::Breaker;
 use super::config::{Checked, RedisConfigError};
 use super::link::{Connection, Link, describe};
+use super::primary::Replicated;
 
 const LOOK: Duration = Duration::from_secs(1);
 const FIRST_DELAY: Duration = Duration::from_millis(50);
 const LAST_DELAY: Duration = Duration::from_secs(1);
 /// After so many looks in vain the nodes of a cluster are found anew.
 const GIVE_UP: u32 = 5;
+/// One in so many looks asks replicas, too, who the primary is.
+const LOOK_AROUND: usize = 5;
 const NAME: &str = "redis";
 
 /// How connections are made.
 pub(super) enum Maker {
     One(Box<Client>),
+    Replicated(Replicated),
     Cluster {
         client: Box<ClusterClient>,
         /// For what needs a connection of its own: any node will do.
@@ -43,7 +47,10 @@ impl Maker {
         if let [node] = checked.nodes.as_slice() {
             return Ok(Self::One(Box::new(one(node.clone()).map_err(bad)?)));
         }
-        let nodes: Result<_, _> = checked.nodes.iter().cloned().map(one).collect();
+        let nodes: Result<Vec<Client>, _> = checked.nodes.iter().cloned().map(one).collect();
+        if checked.replicated {
+            return Ok(Self::Replicated(Replicated::new(nodes.map_err(bad)?)));
+        }
         let mut builder = ClusterClient::builder(checked.nodes.clone())
             .connection_timeout(limit)
             .response_timeout(limit)
@@ -63,17 +70,36 @@ impl Maker {
         matches!(self, Self::Cluster { .. })
     }
 
-    /// The server to try for the `turn`th time.
+    /// The server to try for the `turn`th time, for what any server does that is in step.
     pub(super) fn any(&self, turn: usize) -> &Client {
         match self {
             Self::One(client) => client,
+            Self::Replicated(servers) => servers.chosen(),
             Self::Cluster { nodes, .. } => &nodes[turn % nodes.len()],
+        }
+    }
+
+    /// A way to each server that is named.
+    pub(super) fn all(&self) -> &[Client] {
+        match self {
+            Self::One(client) => std::slice::from_ref(client),
+            Self::Replicated(servers) => servers.all(),
+            Self::Cluster { nodes, .. } => nodes,
+        }
+    }
+
+    /// Whether the connection that was made last leads to a server that is not the primary any
+    /// more, though it may still take changes.
+    async fn has_moved(&self, limit: Duration) -> bool {
+        match self {
+            Self::Replicated(servers) => servers.has_moved(limit).await,
+            Self::One(_) | Self::Cluster { .. } => false,
         }
     }
 
     async fn connect(&self, limit: Duration) -> Result<Connection, String> {
         let made = async {
-            match self {
+            let made = match self {
                 Self::One(client) => {
                     let config = AsyncConnectionConfig::new()
                         .set_connection_timeout(Some(limit))
@@ -81,14 +107,17 @@ impl Maker {
                     let made = client.get_multiplexed_async_connection_with_config(&config);
                     made.await.map(Connection::One)
                 }
+                Self::Replicated(servers) => {
+                    return servers.connect(limit).await.map(Connection::One);
+                }
                 Self::Cluster { client, .. } => {
                     client.get_async_connection().await.map(Connection::Cluster)
                 }
-            }
+            };
+            made.map_err(|error| describe(&error))
         };
         match timeout(2 * limit, made).await {
-            Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(error)) => Err(describe(&error)),
+            Ok(made) => made,
             Err(_) => Err("cannot connect in time".to_owned()),
         }
     }
@@ -140,7 +169,11 @@ impl Keeper {
         let link = &self.link;
         let kept = link.connection();
         let connection = match &kept {
-            Some(connection) if !self.maker.is_cluster() && vain == 0 => connection.clone(),
+            Some(connection)
+                if !self.maker.is_cluster() && vain == 0 && !self.has_moved(turn).await =>
+            {
+                connection.clone()
+            }
             // A cluster's connection finds its nodes by itself, unless all have moved.
             Some(connection) if self.maker.is_cluster() && !(vain + 1).is_multiple_of(GIVE_UP) => {
                 connection.clone()
@@ -166,6 +199,11 @@ impl Keeper {
             Some(why) => Err(why),
             None => Ok(()),
         }
+    }
+
+    /// Looked at now and then only: it takes a connection to each server.
+    async fn has_moved(&self, turn: usize) -> bool {
+        turn.is_multiple_of(LOOK_AROUND) && self.maker.has_moved(self.link.timeout).await
     }
 
     /// Writes a key of the circuit's part: a server that only lets read is of no use.

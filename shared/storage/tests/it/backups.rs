@@ -20,7 +20,7 @@ async fn a_backup_of_postgres_by_its_plain_owner_brings_everything_back() {
 
     let url = SecretString::from(restored.url());
     let root = storage.root();
-    let storage = Storage::open(&StorageConfig::Postgres { url }, Arc::clone(&root)).await;
+    let storage = Storage::open(&StorageConfig::postgres(url), Arc::clone(&root)).await;
     let storage = storage.unwrap();
     let own = storage.tenant(acme);
     assert_eq!(own.secrets(id).await.unwrap(), Some(token("a token")));

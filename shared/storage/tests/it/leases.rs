@@ -80,7 +80,7 @@ async fn the_lead_of_one_that_was_killed_passes_on_when_its_time_is_over() {
 async fn of_many_that_want_to_lead_at_once_one_does() {
     let database = testkit::postgres::database();
     let url = secrecy::SecretString::from(database.url());
-    let config = StorageConfig::Postgres { url };
+    let config = StorageConfig::postgres(url);
     let root = std::sync::Arc::new(crypto::RootKey::generate());
     let mut contenders = JoinSet::new();
     for number in 0..4 {

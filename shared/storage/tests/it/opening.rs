@@ -198,9 +198,7 @@ async fn a_newer_schema_is_used_unless_it_took_away_what_this_version_needs() {
 #[tokio::test]
 async fn an_address_that_leads_nowhere_is_unavailable_and_not_printed() {
     for url in ["postgres://user:hunter2@127.0.0.1:1/x", "not a url hunter2"] {
-        let config = StorageConfig::Postgres {
-            url: SecretString::from(url),
-        };
+        let config = StorageConfig::postgres(SecretString::from(url));
 
         let refused = open(&config).await.unwrap_err();
 
@@ -216,9 +214,7 @@ async fn an_address_that_leads_nowhere_is_unavailable_and_not_printed() {
 #[tokio::test]
 async fn processes_that_start_together_on_an_empty_postgres_all_come_up() {
     let database = testkit::postgres::database();
-    let config = StorageConfig::Postgres {
-        url: SecretString::from(database.url()),
-    };
+    let config = StorageConfig::postgres(SecretString::from(database.url()));
     let root = Arc::new(RootKey::generate());
 
     let mut starts = JoinSet::new();
@@ -238,9 +234,7 @@ async fn processes_that_start_together_on_an_empty_postgres_all_come_up() {
 #[tokio::test]
 async fn of_two_root_keys_on_an_empty_postgres_one_wins() {
     let database = testkit::postgres::database();
-    let config = StorageConfig::Postgres {
-        url: SecretString::from(database.url()),
-    };
+    let config = StorageConfig::postgres(SecretString::from(database.url()));
 
     let mut starts = JoinSet::new();
     for _ in 0..4 {

@@ -10,7 +10,7 @@ use crate::fixtures::{new_connector, new_tenant, token};
 
 fn postgres(url: &str) -> StorageConfig {
     let url = SecretString::from(url);
-    StorageConfig::Postgres { url }
+    StorageConfig::postgres(url)
 }
 
 /// Two connections for eight that work at once: each transaction gets whichever is free, and what

@@ -246,3 +246,35 @@ async fn a_connector_has_no_more_tools_than_allowed() {
         assert_eq!(found.sync.tools as usize, TOOLS_PER_CONNECTOR);
     }
 }
+
+#[tokio::test]
+async fn of_two_readings_at_once_the_one_that_began_last_counts() {
+    for storage in each_storage().await {
+        let acme = new_tenant(&storage, 1, "acme").await;
+        let own = storage.tenant(acme);
+        let id = new_connector(&storage, acme, 10, "gh").await;
+        let begin = async |number| {
+            own.begin_reading(id, uuid::Uuid::from_u128(number))
+                .await
+                .unwrap()
+        };
+
+        let (early, late) = (begin(1).await, begin(2).await);
+        let told = late.succeeded(&[tool("new", "")], None, at(1)).await;
+        assert!(told.unwrap().revision.is_some());
+        let refused = early.succeeded(&[tool("old", "")], None, at(2)).await;
+        assert!(matches!(refused, Err(StorageError::VersionMismatch)));
+        let refused = early.failed("away", at(3)).await;
+        assert!(matches!(refused, Err(StorageError::VersionMismatch)));
+
+        let listed = own.list_tools(id, None, 10).await.unwrap();
+        let names: Vec<&str> = listed.iter().map(KnownTool::name).collect();
+        assert_eq!(names, ["new"], "on {}", storage.backend());
+        let sync = own.find_connector("gh").await.unwrap().unwrap().sync;
+        assert_eq!((sync.state, sync.at), (SyncState::Ok, Some(at(1))));
+        // What is noted without a reading leaves the right to the one that runs.
+        let running = begin(4).await;
+        own.sync_started(id).await.unwrap();
+        assert!(running.failed("away", at(4)).await.is_ok());
+    }
+}

@@ -1,93 +1,240 @@
-//! Redis is stopped, paused or emptied.
+//! Redis is stopped, paused, emptied or failed over, while legacy sessions listen and stream, calls
+//! wait for their client, and two tenants make calls.
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
+use testkit::redis_cluster::RedisCluster;
+use testkit::redis_pair::RedisPair;
+use tokio::task::JoinSet;
 
-use crate::harness::cluster::{PAIR, Stage, Traffic};
+use crate::harness::cluster::{Cluster, Got, Legacy, Next, PAIR, Stage, Stream, Traffic, Wire};
 use crate::harness::eventually;
 
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(15);
 const OUTAGE: Duration = Duration::from_secs(5);
+/// Events of the stream that runs meanwhile, 20 ms apart: it outlasts the outage.
+const TICKS: u64 = 400;
 
-/// What happens to Redis.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Fault {
-    Stopped,
-    Paused,
+/// What goes on before, during and after.
+struct Life {
+    /// Clients of two tenants, each call with words of its own.
+    traffic: Traffic,
+    /// A legacy session with an open stream of its own.
+    session: Legacy,
+    listening: Stream,
+    /// A call whose events and answer its client reads as they come.
+    ticking: JoinSet<(Vec<u64>, String)>,
+    /// Modern calls that wait for their client: who was asked comes back with these.
+    parked: Vec<Value>,
 }
 
-async fn calls_go_on_while_redis_is(fault: Fault) {
-    let mut stage = Stage::open().await;
-    let all = [&stage.legacy, &stage.modern, &stage.hosted];
-    let traffic = Traffic::start(&all, &[0, 1]).await;
-    match fault {
-        Fault::Stopped => stage.cluster.redis().stop(),
-        Fault::Paused => stage.cluster.redis().pause(),
-    }
-    let began = Instant::now();
-    for gateway in &stage.cluster.gateways {
-        eventually(SOON, "it says that it is degraded", async || {
-            (gateway.ready().await["status"] == "degraded").then_some(())
-        })
-        .await;
-    }
-    println!("{fault:?}: readiness says so after {:?}", began.elapsed());
-    tokio::time::sleep(OUTAGE.saturating_sub(began.elapsed())).await;
-    let during = traffic.take();
-    println!("{fault:?}: {during:?}");
+/// The parameters that bring the answer to a call that asked something.
+async fn park(wire: &Wire, gateway: usize) -> Value {
+    let mut params = json!({ "name": "ask", "arguments": {} });
+    let got = wire.modern(gateway, "tools/call", params.clone()).await;
+    let result = &got.message()["result"];
+    assert_eq!(result["resultType"], "input_required", "{got:?}");
+    let asked = result["inputRequests"].as_object().unwrap();
+    let key = asked.keys().next().unwrap();
+    params["requestState"] = result["requestState"].clone();
+    params["inputResponses"] = json!({ key: { "action": "accept", "content": { "name": "Ada" } } });
+    params
+}
 
-    match fault {
-        Fault::Stopped => stage.cluster.redis().restart(),
-        Fault::Paused => stage.cluster.redis().resume(),
+/// Reads a stream to its answer: the numbers of its events, and how it ended.
+async fn read(mut stream: Stream) -> (Vec<u64>, String) {
+    let mut seen = Vec::new();
+    loop {
+        match stream.next().await {
+            Next::Message(message) => match message["params"]["progress"].as_u64() {
+                Some(n) => seen.push(n),
+                None => return (seen, Got::Message(message).text().to_owned()),
+            },
+            other => return (seen, format!("{other:?}")),
+        }
     }
-    let back = Instant::now();
-    for gateway in &stage.cluster.gateways {
-        eventually(SOON, "it is ready again", async || {
-            (gateway.ready().await["status"] == "ready").then_some(())
+}
+
+impl Life {
+    async fn begin(stage: &Stage) -> Self {
+        let rival = stage.rival().await;
+        let all = [&stage.legacy, &stage.modern, &stage.hosted, &rival];
+        let session = stage.legacy.open(0).await;
+        let listening = session.listen(1, "").await;
+        let args = json!({ "count": TICKS, "every": 20 });
+        let stream = stage.legacy.open(0).await.stream(1, "tick", args).await;
+        let mut ticking = JoinSet::new();
+        ticking.spawn(read(stream));
+        let mut parked = Vec::new();
+        for gateway in 0..PAIR {
+            parked.push(park(&stage.modern, gateway).await);
+            parked.push(park(&stage.legacy, gateway).await);
+        }
+        Self {
+            traffic: Traffic::start(&all, &[0, 1]).await,
+            session,
+            listening,
+            ticking,
+            parked,
+        }
+    }
+
+    /// Asserts what holds once Redis is there again, also when it knows nobody any more: what a
+    /// client holds of its session says enough to go on.
+    async fn goes_on(mut self, stage: &Stage) {
+        eventually(SOON, "calls are made", async || {
+            (self.traffic.made() > 0).then_some(())
         })
         .await;
-    }
-    println!("{fault:?}: ready again after {:?}", back.elapsed());
-    during.unharmed();
-    stage.works().await;
-    traffic.take();
-    let session = stage.legacy.open(0).await;
-    for gateway in 0..PAIR {
-        let got = session.call(gateway, "echo", json!({ "text": "hi" })).await;
+        self.traffic.take().unharmed();
+        // Its client read all the time, so nothing had to be kept for it.
+        let (seen, answer) = self.ticking.join_next().await.unwrap().unwrap();
+        assert_eq!(answer, "ticked", "after {} events", seen.len());
+        assert!(seen.iter().copied().eq(1..=TICKS), "{seen:?}");
+        self.asks_are_answered_once(stage).await;
+        self.session_is_told(stage, "hold", false).await;
+        let got = self.session.call(0, "echo", json!({ "text": "hi" })).await;
         assert_eq!(got.text(), "hi");
+        stage.works().await;
+        self.traffic.take().unharmed();
+    }
+
+    /// Who was asked before comes back, to the other gateway than before.
+    async fn asks_are_answered_once(&mut self, stage: &Stage) {
+        let wires = [&stage.modern, &stage.legacy];
+        for (n, params) in self.parked.drain(..).enumerate() {
+            let (wire, gateway) = (wires[n % 2], 1 - n / 2);
+            let got = wire.modern(gateway, "tools/call", params.clone()).await;
+            assert_eq!(got.text(), "Hello, Ada!");
+            for gateway in 0..PAIR {
+                let again = wire.modern(gateway, "tools/call", params.clone()).await;
+                assert!(!again.is_result(), "a state is used once: {again:?}");
+            }
+        }
+    }
+
+    /// A change reaches the session's stream, which may have to be taken up again.
+    async fn session_is_told(&mut self, stage: &Stage, tool: &str, enabled: bool) {
+        let path = format!("/tenants/acme/connectors/legacy/tools/{tool}");
+        let patch = json!({ "enabled": enabled });
+        let admin = stage.cluster.admin(0);
+        admin.patch(&path, &patch).await.expect(200);
+        let told = loop {
+            match tokio::time::timeout(SOON, self.listening.next()).await {
+                Ok(Next::Message(message)) => break message,
+                Ok(_) => {
+                    let last = self.listening.last_id.clone();
+                    self.listening = self.session.listen(0, &last).await;
+                }
+                Err(_) => panic!("the stream of the session is told nothing"),
+            }
+        };
+        assert_eq!(told["method"], "notifications/tools/list_changed", "{told}");
     }
 }
 
-#[tokio::test]
-async fn calls_go_on_while_redis_is_stopped() {
-    calls_go_on_while_redis_is(Fault::Stopped).await;
+async fn all_say(stage: &Stage, status: &str) {
+    for gateway in &stage.cluster.gateways {
+        eventually(SOON, &format!("it says {status}"), async || {
+            (gateway.ready().await["status"] == status).then_some(())
+        })
+        .await;
+    }
 }
 
-#[tokio::test]
-async fn calls_go_on_while_redis_is_paused() {
-    calls_go_on_while_redis_is(Fault::Paused).await;
-}
-
-#[tokio::test]
-async fn modern_calls_go_on_when_redis_forgets_everything_and_legacy_clients_begin_anew() {
-    let mut stage = Stage::open().await;
-    let session = stage.legacy.open(0).await;
-    let all = [&stage.legacy, &stage.modern, &stage.hosted];
-    let traffic = Traffic::start(&all, &[0, 1]).await;
-    stage.cluster.redis().flush();
-    let ended = session.call(1, "echo", json!({ "text": "hi" })).await;
-    println!("a session after the flush: {ended:?}");
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let tally = traffic.take();
-    println!("after the flush: {tally:?}");
-    // A session that is unknown is 404: the client opens another.
-    assert!(
-        tally.bad.keys().all(|how| how.starts_with("legacy: 404")),
-        "{tally:?}"
-    );
-    let session = stage.legacy.open(0).await;
-    let got = session.call(1, "echo", json!({ "text": "hi" })).await;
-    assert_eq!(got.text(), "hi");
+/// Strikes, waits until readiness says so, lets the outage last, mends, and asserts that all goes
+/// on.
+async fn life_goes_on(
+    what: &str,
+    mut stage: Stage,
+    strike: impl FnOnce(&mut Cluster),
+    lasts: Duration,
+    mend: impl FnOnce(&mut Cluster),
+) {
     stage.works().await;
+    let life = Life::begin(&stage).await;
+    life.traffic.take();
+    strike(&mut stage.cluster);
+    let began = Instant::now();
+    all_say(&stage, "degraded").await;
+    println!("{what}: readiness says so after {:?}", began.elapsed());
+    tokio::time::sleep(lasts.saturating_sub(began.elapsed())).await;
+    let during = life.traffic.take();
+    println!("{what}: {during:?}");
+    mend(&mut stage.cluster);
+    let back = Instant::now();
+    all_say(&stage, "ready").await;
+    println!("{what}: ready again after {:?}", back.elapsed());
+    during.unharmed();
+    life.goes_on(&stage).await;
+}
+
+#[tokio::test]
+async fn all_goes_on_while_redis_is_stopped_and_when_it_is_back_empty() {
+    let stage = Stage::open().await;
+    let strike = |cluster: &mut Cluster| cluster.redis().stop();
+    let mend = |cluster: &mut Cluster| cluster.redis().restart();
+    life_goes_on("stopped", stage, strike, OUTAGE, mend).await;
+}
+
+#[tokio::test]
+async fn all_goes_on_while_redis_is_paused() {
+    let stage = Stage::open().await;
+    let strike = |cluster: &mut Cluster| cluster.redis().pause();
+    let mend = |cluster: &mut Cluster| cluster.redis().resume();
+    life_goes_on("paused", stage, strike, OUTAGE, mend).await;
+}
+
+#[tokio::test]
+async fn all_goes_on_when_redis_forgets_everything() {
+    let mut stage = Stage::open().await;
+    stage.works().await;
+    let life = Life::begin(&stage).await;
+    life.traffic.take();
+    stage.cluster.redis().flush();
+    life.goes_on(&stage).await;
+    all_say(&stage, "ready").await;
+}
+
+/// A cluster of ours whose gateways use this Redis.
+async fn stage_with(redis: &str) -> Stage {
+    let mut cluster = Cluster::prepare();
+    let own = format!("nodes = [\"{}\"]", cluster.redis().url());
+    cluster.configure_further("gateway", |toml| {
+        assert!(toml.contains(&own), "{toml}");
+        toml.replace(&own, redis)
+    });
+    // Nobody is to use it.
+    cluster.redis().stop();
+    cluster.launch().await;
+    Stage::on(cluster).await
+}
+
+#[tokio::test]
+async fn all_goes_on_when_the_replica_takes_the_place_of_a_primary_that_died() {
+    let mut pair = RedisPair::start();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("redis.nodes");
+    std::fs::write(&file, pair.urls().join("\n")).unwrap();
+    let stage = stage_with(&format!("nodes_file = {file:?}\nreplicated = true")).await;
+    let RedisPair { first, second } = &mut pair;
+
+    let strike = |_: &mut Cluster| first.kill();
+    let mend = |_: &mut Cluster| {
+        second.run(&["REPLICAOF", "NO", "ONE"]);
+    };
+    life_goes_on("failed over", stage, strike, Duration::ZERO, mend).await;
+}
+
+#[tokio::test]
+async fn all_goes_on_when_a_cluster_promotes_a_replica_of_a_master_that_died() {
+    let mut redis = RedisCluster::with_replicas(3);
+    let urls: Vec<String> = redis.urls().iter().map(|url| format!("{url:?}")).collect();
+    let stage = stage_with(&format!("nodes = [{}]", urls.join(", "))).await;
+
+    // Nobody mends it: it does so itself.
+    let strike = |_: &mut Cluster| redis.nodes[0].kill();
+    let mend = |_: &mut Cluster| {};
+    life_goes_on("cluster", stage, strike, Duration::ZERO, mend).await;
 }

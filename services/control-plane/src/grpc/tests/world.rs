@@ -181,6 +181,10 @@ impl CatalogView for Catalog {
         }]
     }
 
+    fn own_base_url(&self, _: &str) -> Option<String> {
+        None
+    }
+
     fn tools(&self, name: &str) -> Option<Vec<ToolDefinition>> {
         let tool = r#"{"name":"github_get_issue","inputSchema":{"type":"object"}}"#;
         (name == "github").then(|| vec![definition(tool)])

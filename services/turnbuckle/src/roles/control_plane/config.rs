@@ -8,6 +8,7 @@ use bus::NatsConfig;
 use fabric_grpc::trust::TrustConfig;
 use runtime::telemetry::{LogConfig, TelemetryConfig};
 use serde::{Deserialize, Serialize};
+use storage::StorageConfig;
 use web::ServeLimits;
 
 use crate::roles::node::RoleConfig;
@@ -29,6 +30,10 @@ pub(in crate::roles) struct Config {
     pub(in crate::roles) advertise: Option<String>,
     /// Holds the URL of the Postgres database, password included.
     pub(in crate::roles) database_url_file: PathBuf,
+    /// How long a request waits for a connection to the database, at most, before it is refused: 0.1
+    /// to 60 seconds.
+    #[serde(with = "runtime::seconds")]
+    pub(in crate::roles) database_patience: Duration,
     /// The installation's root key: the same for every control-plane.
     pub(in crate::roles) root_key_file: PathBuf,
     /// Where the first platform key is written, when none is there yet.
@@ -62,6 +67,7 @@ impl Default for Config {
             admin_listen: loopback(9101),
             advertise: None,
             database_url_file: PathBuf::from("./database.url"),
+            database_patience: StorageConfig::PATIENCE,
             root_key_file: PathBuf::from("./root.key"),
             admin_key_file: PathBuf::from("./admin.key"),
             nats: None,
@@ -94,6 +100,11 @@ impl RoleConfig for Config {
         ] {
             anyhow::ensure!(path.is_file(), "{name}: {} does not exist", path.display());
         }
+        let bounds = Duration::from_millis(100)..=Duration::from_secs(60);
+        anyhow::ensure!(
+            bounds.contains(&self.database_patience),
+            "database_patience must be from 0.1 to 60"
+        );
         Ok(())
     }
 

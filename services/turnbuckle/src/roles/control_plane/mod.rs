@@ -23,12 +23,22 @@ use super::node::{RoleArgs, announce, keep_certificates, node, play, read_secret
 use super::traces::traced;
 use config::Config;
 
-/// Runs a control-plane until it is told to end.
-pub(crate) fn control_plane(args: &RoleArgs) -> ExitCode {
-    play(args, run)
+/// Flags of a control-plane.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ControlPlaneArgs {
+    #[command(flatten)]
+    role: RoleArgs,
+    /// Make another platform key and write it to `admin_key_file`, for when all of them were lost.
+    #[arg(long)]
+    new_admin_key: bool,
 }
 
-async fn run(config: Config) -> anyhow::Result<()> {
+/// Runs a control-plane until it is told to end.
+pub(crate) fn control_plane(args: &ControlPlaneArgs) -> ExitCode {
+    play(&args.role, |config| run(config, args.new_admin_key))
+}
+
+async fn run(config: Config, new_admin_key: bool) -> anyhow::Result<()> {
     let (life, process, leaves) = Life::begin(config.http.drain, config.leave_notice)?;
     let starting = process.readiness.latch("starting");
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -56,6 +66,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let root = Arc::new(root_key(&config)?);
     let database = StorageConfig::Postgres {
         url: read_secret(&config.database_url_file)?,
+        patience: config.database_patience,
     };
     let storage = Storage::open(&database, root.clone());
     let storage = storage.await.context("open the database")?;
@@ -89,7 +100,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     workers.measure(&process.metrics);
     follow_workers(&workers, nodes.as_ref(), &process);
     control_plane.attach_workers(Arc::new(workers) as Arc<dyn Workers>, Some(&node))?;
-    bootstrap(&control_plane, &config).await?;
+    bootstrap(&control_plane, &config, new_admin_key).await?;
 
     let sources = Arc::new(control_plane.sources());
     let line = ConfigServer::new(
@@ -178,12 +189,28 @@ fn follow_workers(pool: &WorkerPool, nodes: &dyn Cluster, process: &Process) {
     });
 }
 
-/// Makes the first platform key when there is none.
-async fn bootstrap(control_plane: &ControlPlane, config: &Config) -> anyhow::Result<()> {
+/// Makes the first platform key when there is none, and another when that is asked for.
+async fn bootstrap(
+    control_plane: &ControlPlane,
+    config: &Config,
+    anew: bool,
+) -> anyhow::Result<()> {
     let path = &config.admin_key_file;
     let keep = |token: &crypto::ApiToken| write_private(path, &format!("{}\n", token.expose()));
-    if control_plane.bootstrap(keep).await?.is_some() {
-        tracing::info!("wrote the first admin key to {}", path.display());
+    let made = match anew {
+        true => Some(control_plane.replace_lost_key(keep).await?),
+        false => control_plane.bootstrap(keep).await?,
+    };
+    if made.is_some() {
+        tracing::info!("wrote a new admin key to {}", path.display());
+    } else if !path.exists() {
+        // Only who made a key knows it: the database has its hash.
+        let name = control_plane.oldest_admin_key().await?.unwrap_or_default();
+        tracing::info!(
+            "no admin key is in {}: there is one, made as {name:?}, in the admin_key_file of the \
+             control-plane that made it; --new-admin-key makes another",
+            path.display()
+        );
     }
     Ok(())
 }

@@ -256,10 +256,20 @@ impl Checks {
         let servers = match config.examine().await {
             Ok(servers) => servers,
             Err(error) => {
-                let mend = "check redis.nodes and its password";
+                let mend = "check redis.nodes (or redis.nodes_file) and its password";
                 return self.add(Level::Fail, WHAT, format!("{error}: {mend}"));
             }
         };
+        if servers.iter().all(|server| server.role != "master") {
+            let says = "no server named there takes changes: name the primary in redis.nodes, or \
+                        look why none is";
+            self.add(Level::Fail, WHAT, says);
+        }
+        if config.nodes_file.is_none() && config.has_password() {
+            let says = "a password stands in redis.nodes: move the addresses to a file, and name \
+                        it in redis.nodes_file";
+            self.add(Level::Warn, WHAT, says);
+        }
         for server in servers {
             let major = server
                 .version

@@ -1,6 +1,8 @@
 //! What an operator gets wrong about a role, found before it is started. Nothing is changed.
 
 mod checks;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 

@@ -70,6 +70,9 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let follower = source.clone() as Arc<dyn Follower>;
     follow(node.clone(), follower, control_planes, &trust, &process);
 
+    // Before that it could not tell whether a worker that holds a call has gone.
+    let _ = tokio::time::timeout(config.start_patience, workers.known()).await;
+
     let deps = gateway::Deps {
         source: source.clone() as Arc<dyn ConfigSource>,
         workers: workers as Arc<dyn Execute>,
