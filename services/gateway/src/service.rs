@@ -83,11 +83,20 @@ impl Gateway {
             mailboxes: deps.cache.mailboxes.clone(),
             ids: deps.ids.clone(),
             input_timeout: config.input_timeout,
+            settle_within: config.list_timeout,
             json_depth: config.json_max_depth,
             process: process.clone(),
             clock: deps.clock.clone(),
             limits: config.hub_limits(),
         });
+        let parked = Parked::new(
+            config.park_limits(),
+            metrics.parked.clone(),
+            deps.ids.next(),
+        );
+        if sessions.are_shared() {
+            parked.hear(deps.cache.mailboxes.clone(), process);
+        }
         let app = App {
             tenants,
             workers: hub.workers(),
@@ -97,7 +106,7 @@ impl Gateway {
             marks: KeptMarks::new(deps.cache.marks, limits.marks),
             hub,
             flights: Flights::new(config.calls_in_flight_per_key, metrics.in_flight.clone()),
-            parked: Parked::new(config.park_limits(), metrics.parked.clone()),
+            parked,
             hasher: deps.hasher,
             sealer: deps.sealer,
             clock: deps.clock,

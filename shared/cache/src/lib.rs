@@ -22,7 +22,7 @@ pub use local::{
 pub use mailboxes::{MAILBOX_MAX, Mailbox, Mailboxes};
 pub use marks::Marks;
 pub use redis::{RedisConfig, RedisConfigError, RedisExamination, RedisUrl};
-pub use sessions::{Changed, SessionId, SessionOwner, SessionRecord, Sessions};
+pub use sessions::{CALLED_MAX, Changed, SessionId, SessionOwner, SessionRecord, Sessions};
 pub use streams::{EventStreams, Read, Reader, StreamId};
 
 /// All of it, as a gateway is given it.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use domain::{KeyId, TenantId};
+use domain::{ConnectorId, KeyId, TenantId};
 use futures_util::future::BoxFuture;
 use uuid::Uuid;
 
@@ -28,7 +28,13 @@ pub struct SessionRecord {
     pub log_level: Option<Box<str>>,
     /// URIs of `resources/subscribe`, as the client knows them, without repetition.
     pub subscriptions: Vec<Box<str>>,
+    /// Connectors that it has called and whose servers may say something to it outside calls,
+    /// without repetition; no more than [`CALLED_MAX`].
+    pub called: Vec<ConnectorId>,
 }
+
+/// Connectors that a record names as called; further ones are not noted.
+pub const CALLED_MAX: usize = 64;
 
 /// How a change of a session went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +80,13 @@ pub trait Sessions: Send + Sync {
         id: SessionId,
         uri: &'a str,
     ) -> BoxFuture<'a, Result<Changed, CacheError>>;
+
+    /// Notes that the session has called a connector; one that is noted already is no change.
+    fn note_call(
+        &self,
+        id: SessionId,
+        connector: ConnectorId,
+    ) -> BoxFuture<'_, Result<Changed, CacheError>>;
 
     /// Ends a session; it never lives again. False when it did not live.
     fn end(&self, id: SessionId) -> BoxFuture<'_, Result<bool, CacheError>>;

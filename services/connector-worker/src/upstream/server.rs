@@ -370,8 +370,11 @@ impl UpstreamServer {
                 // What its processes tell of lists is heard without this.
                 Source::Hosted { .. } => std::future::pending().await,
                 Source::Remote(_) => {
+                    // Who hears first has all from the beginning; who comes later, as at another
+                    // gateway, may have missed something.
+                    let again = notices.is_none();
                     let notices = notices.unwrap_or_else(|| peer.notices.subscribe());
-                    watch::run_from(&peer, call, events, false, notices).await
+                    watch::run_from(&peer, call, events, again, notices).await
                 }
             }
         };

@@ -126,20 +126,7 @@ impl Exchange<'_> {
     /// Takes a place among the requests under way, and opens the line.
     async fn begin(&self, talks: bool) -> Result<Begun, Answer> {
         let app = &self.caller.app;
-        let legacy = self.client.legacy();
-        let id = legacy.map(|client| (client.session.id, self.id));
-        let flight = app.flights.begin(self.caller.principal.key, id);
-        let flight = flight.map_err(|grounded| match grounded {
-            Grounded::TooMany => {
-                let max = app.config.calls_in_flight_per_key;
-                let message = format!("Too many requests: a key may have {max} under way");
-                Answer::too_many(self.id, &message)
-            }
-            Grounded::SameId => {
-                let message = "Invalid Request: a request with this id is in flight";
-                Answer::bad_request(self.id, codes::INVALID_REQUEST, message)
-            }
-        })?;
+        let flight = self.flight()?;
         // Only a legacy client is asked by requests, whose ids name the call.
         let call = match self.client {
             Client::Legacy(_) => app.ids.next(),
@@ -159,7 +146,26 @@ impl Exchange<'_> {
         })
     }
 
-    fn running(
+    /// Takes a place among the requests under way.
+    pub(super) fn flight(&self) -> Result<Flight, Answer> {
+        let app = &self.caller.app;
+        let legacy = self.client.legacy();
+        let id = legacy.map(|client| (client.session.id, self.id));
+        let flight = app.flights.begin(self.caller.principal.key, id);
+        flight.map_err(|grounded| match grounded {
+            Grounded::TooMany => {
+                let max = app.config.calls_in_flight_per_key;
+                let message = format!("Too many requests: a key may have {max} under way");
+                Answer::too_many(self.id, &message)
+            }
+            Grounded::SameId => {
+                let message = "Invalid Request: a request with this id is in flight";
+                Answer::bad_request(self.id, codes::INVALID_REQUEST, message)
+            }
+        })
+    }
+
+    pub(super) fn running(
         &self,
         work: impl Future<Output = Ended> + Send + 'static,
         messages: Option<tokio::sync::mpsc::Receiver<Bytes>>,

@@ -9,7 +9,7 @@ use secrecy::SecretString;
 
 use super::answer::Answer;
 use super::caller::Caller;
-use super::client::Client;
+use super::client::{Client, LegacyClient};
 use super::errors::method_not_found;
 use super::recorded::Recorded;
 use super::running::Reply;
@@ -38,8 +38,13 @@ impl Exchange<'_> {
         headers: Option<&HeaderMap>,
     ) -> Reply {
         let mut recorded = Recorded::begin(self, method, params, headers);
+        let handled = recorded.as_ref().map(|recorded| recorded.handled());
         let reply = self.reply(method, params, meta, headers, &mut recorded);
-        let reply = reply.await.unwrap_or_else(Reply::Message);
+        let reply = match handled {
+            Some(handled) => handled.scope(reply).await,
+            None => reply.await,
+        };
+        let reply = reply.unwrap_or_else(Reply::Message);
         match recorded {
             Some(recorded) => recorded.follow(reply),
             None => reply,
@@ -91,30 +96,36 @@ impl Exchange<'_> {
             }
             "tools/list" => return Ok(Reply::Message(self.list_tools(params))),
             _ => {
-                let answer = match &self.client {
-                    Client::Legacy(_) => self.legacy(method, params).await,
-                    Client::Modern(_) => return self.modern(method, params).ok_or_else(not_found),
+                let reply = match &self.client {
+                    Client::Legacy(client) => self.legacy(client, method, params).await,
+                    Client::Modern(_) => self.modern(method, params),
                 };
-                return answer.map(Reply::Message).ok_or_else(not_found);
+                return reply.ok_or_else(not_found);
             }
         };
         self.run(route, params, meta, headers, recorded).await
     }
 
     /// The methods that 2026-07-28 removed.
-    async fn legacy(&self, method: &str, params: &Params<'_>) -> Option<Answer> {
-        let (client, can) = (self.client.legacy()?, self.caller.endpoint.capabilities());
-        match method {
-            "ping" => Some(Answer::result(self.id, b"{}")),
-            "logging/setLevel" if can.logging => Some(self.set_level(client, params).await),
+    async fn legacy(
+        &self,
+        client: &LegacyClient,
+        method: &str,
+        params: &Params<'_>,
+    ) -> Option<Reply> {
+        let can = self.caller.endpoint.capabilities();
+        let reply = match method {
+            "ping" => Err(Answer::result(self.id, b"{}")),
+            "logging/setLevel" if can.logging => self.set_level(client, params).await,
             "resources/subscribe" if can.resources_subscribe => {
-                Some(self.subscribe(client, params, true).await)
+                self.subscribe(client, params, true).await
             }
             "resources/unsubscribe" if can.resources_subscribe => {
-                Some(self.subscribe(client, params, false).await)
+                self.subscribe(client, params, false).await
             }
-            _ => None,
-        }
+            _ => return None,
+        };
+        Some(reply.unwrap_or_else(Reply::Message))
     }
 
     /// The methods that it brought.

@@ -54,6 +54,8 @@ pub(super) struct InputState {
     /// Unix seconds.
     expires: i64,
     mark: Uuid,
+    /// The gateway that counts the call as parked.
+    node: Uuid,
     digest: String,
 }
 
@@ -97,6 +99,7 @@ impl InputState {
             anew: parking.anew,
             expires,
             mark,
+            node: app.parked.node(),
             digest: digest(parking.request),
         };
         let plain = serde_json::to_vec(&state).expect("plain data");
@@ -137,7 +140,8 @@ impl InputState {
         let keep = Duration::from_secs(left) + Duration::from_secs(60);
         match app.marks.take(state.mark, keep).await {
             Ok(true) => {
-                app.parked.taken_up(state.mark);
+                let (parked, process) = (&app.parked, &app.process);
+                parked.taken_up(state.node, state.mark, &app.mailboxes, process);
                 Ok(state)
             }
             Ok(false) => Err(refused()),

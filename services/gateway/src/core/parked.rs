@@ -1,21 +1,31 @@
 //! Calls that wait for something their client was asked, counted by key and by tenant.
 //!
 //! A legacy client's call waits here, on its line. A modern client's has ended with
-//! `input_required`; it counts until it is taken up again on this node, or cannot be any more.
+//! `input_required`; it counts at the gateway that handed its state out until it is taken up
+//! again, at whichever gateway, or cannot be any more.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
+use cache::Mailboxes;
 use domain::{KeyId, TenantId};
 use prometheus_client::metrics::gauge::Gauge;
+use runtime::Process;
 use uuid::Uuid;
+
+/// The name of the mailbox of a gateway, which stands where a session's id does otherwise, for
+/// marks of states that others have taken up.
+const TAKEN_UP: &str = "taken up";
 
 /// Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Parked(Arc<Shared>);
 
 struct Shared {
+    /// Names this gateway.
+    node: Uuid,
     state: Mutex<State>,
     limits: ParkLimits,
     gauge: Gauge,
@@ -52,8 +62,10 @@ pub(crate) struct Waiting {
 }
 
 impl Parked {
-    pub(crate) fn new(limits: ParkLimits, gauge: Gauge) -> Self {
+    /// `node` names this gateway, new with each start.
+    pub(crate) fn new(limits: ParkLimits, gauge: Gauge, node: Uuid) -> Self {
         Self(Arc::new(Shared {
+            node,
             state: Mutex::default(),
             limits,
             gauge,
@@ -81,8 +93,54 @@ impl Parked {
         true
     }
 
-    /// The state with this mark was taken up.
-    pub(crate) fn taken_up(&self, mark: Uuid) {
+    /// Names this gateway, in the states that it hands out.
+    pub(crate) fn node(&self) -> Uuid {
+        self.0.node
+    }
+
+    /// The state with this mark was taken up here; `node` had handed it out, and is told.
+    pub(crate) fn taken_up(
+        &self,
+        node: Uuid,
+        mark: Uuid,
+        mailboxes: &Arc<dyn Mailboxes>,
+        process: &Process,
+    ) {
+        if node == self.0.node {
+            return self.forget(mark);
+        }
+        let mailboxes = mailboxes.clone();
+        process
+            .tasks
+            .disposable("tell who parked a call", async move {
+                let mark = Bytes::copy_from_slice(mark.as_bytes());
+                // Who is not told counts it until its time is over.
+                mailboxes.send(node, TAKEN_UP, mark).await?;
+                Ok(())
+            });
+    }
+
+    /// Hears of states that other gateways have taken up, until the process ends.
+    pub(crate) fn hear(&self, mailboxes: Arc<dyn Mailboxes>, process: &Process) {
+        let (this, shutdown) = (self.clone(), process.shutdown.clone());
+        process
+            .tasks
+            .disposable("calls taken up elsewhere", async move {
+                let mut mail = mailboxes.open(this.0.node, &[TAKEN_UP]).await?;
+                loop {
+                    let told = tokio::select! {
+                        () = shutdown.ending() => return Ok(()),
+                        told = mail.next() => told,
+                    };
+                    let Some(mark) = told else { return Ok(()) };
+                    if let Ok(mark) = Uuid::from_slice(&mark) {
+                        this.forget(mark);
+                    }
+                }
+            });
+    }
+
+    fn forget(&self, mark: Uuid) {
         let mut state = self.0.state.lock().expect("no panic while held");
         if let Some(owner) = state.handed_out.remove(&mark) {
             self.0.leave(&mut state, owner);
@@ -155,12 +213,12 @@ mod tests {
             per_key: 2,
             per_tenant: 3,
         };
-        let parked = Parked::new(limits, gauge.clone());
+        let mark = Uuid::from_u128;
+        let parked = Parked::new(limits, gauge.clone(), mark(9));
         let owner = |tenant, key| Owner {
             tenant: TenantId::new(Uuid::from_u128(tenant)),
             key: KeyId::new(Uuid::from_u128(key)),
         };
-        let mark = Uuid::from_u128;
 
         let here = parked.wait(owner(1, 1), 0).unwrap();
         assert!(parked.hand_out(mark(1), owner(1, 1), 0, 10));
@@ -171,8 +229,8 @@ mod tests {
         assert_eq!(gauge.get(), 3);
 
         drop(here);
-        parked.taken_up(mark(1));
-        parked.taken_up(mark(1));
+        parked.forget(mark(1));
+        parked.forget(mark(1));
         assert_eq!(gauge.get(), 1);
         let last = parked.wait(owner(1, 1), 11).unwrap();
         assert_eq!(gauge.get(), 1, "the mark that had expired is gone");

@@ -109,15 +109,7 @@ async fn listen(caller: &Caller, client: &Client, stream: StreamId) -> Result<Li
     let (place, app) = (caller.place(client), &caller.app);
     let session = client.legacy().map(|client| client.session.id);
     let sink = Sink::Stream(session.unwrap_or(stream), stream);
-    let listening = app.hub.listen_for(place, filter, sink).await?;
-    // What was subscribed to since the record was read found nobody listening yet.
-    if let Some(client) = client.legacy()
-        && let Ok(Some(record)) = app.sessions.touch(client.session.id).await
-        && record.subscriptions != client.record.subscriptions
-    {
-        app.hub.session_changed(client.session.id, &record).await;
-    }
-    Ok(listening)
+    app.hub.listen_for(place, filter, sink).await
 }
 
 /// A legacy client hears of every list, and of what it subscribed to.

@@ -1,6 +1,7 @@
 //! The transport of 2024-11-05: one stream per client, opened first, and an endpoint beside it
 //! that messages are posted to. All answers come on the stream, from whichever node took the
-//! message. The session lives as long as its connection; nothing is resumed.
+//! message; those of the node that holds it go there without the store, which may be away. The
+//! session lives as long as its connection; nothing is resumed.
 //!
 //! Its clients may agree on a later revision: SDKs try this transport where the newer one fails.
 
@@ -97,6 +98,11 @@ async fn open(caller: &Caller, endpoint: &str, id: SessionId) -> Result<Tail, Bo
         ))
     };
     let reader = reader.ok_or_else(dropped)?;
+    // With its own messages it goes on while other gateways cannot be heard.
+    let near = match app.sessions.is_shared(id) {
+        true => Some(app.streams.begin_near(id).await.map_err(unavailable)?),
+        false => None,
+    };
     let filter = get::filter(Vec::new());
     // What the client can do is not known yet; what counts until then is that it has a place.
     let place = caller.place_in(Some(id), Arc::default());
@@ -112,7 +118,7 @@ async fn open(caller: &Caller, endpoint: &str, id: SessionId) -> Result<Tail, Bo
         agreed: false,
         listening,
     }));
-    Ok(Tail::new(app.clone(), reader, 0, first.into(), holds))
+    Ok(Tail::new(app.clone(), reader, 0, first.into(), holds).and_near(near))
 }
 
 /// Takes a message. What it is answered with comes on the stream.

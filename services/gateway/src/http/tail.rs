@@ -22,6 +22,9 @@ use crate::service::App;
 /// Bytes of events after which no further one is put into the same piece of the body.
 const PIECE: usize = 64 * 1024;
 
+/// The pause after which a stream is read again that could not be, while who writes it is here.
+const READ_AGAIN: Duration = Duration::from_millis(500);
+
 /// What a connection keeps alive beside its stream, and what becomes of that when it ends.
 pub(super) enum Holds {
     /// The stream of a request, which runs elsewhere.
@@ -37,6 +40,8 @@ pub(super) struct Tail {
     app: Arc<App>,
     reader: Reader,
     after: u64,
+    /// The stream beside it that this gateway alone writes to, and how far that was read.
+    near: Option<(Reader, u64)>,
     first: Option<Bytes>,
     /// What comes past the stream when that cannot be reached.
     direct: Option<mpsc::Receiver<Bytes>>,
@@ -81,6 +86,7 @@ impl Tail {
         Self {
             reader,
             after,
+            near: None,
             first: Some(first),
             direct: None,
             directly: false,
@@ -95,6 +101,12 @@ impl Tail {
     /// The same, with what may come past the stream.
     pub(super) fn or_directly(mut self, messages: mpsc::Receiver<Bytes>) -> Self {
         self.direct = Some(messages);
+        self
+    }
+
+    /// The same, with a stream beside it.
+    pub(super) fn and_near(mut self, reader: Option<Reader>) -> Self {
+        self.near = reader.map(|reader| (reader, 0));
         self
     }
 
@@ -114,6 +126,7 @@ impl Tail {
         }
         let app = self.app.clone();
         let (mut direct, directly) = (self.direct.take(), self.directly);
+        let mut pauses = false;
         loop {
             let came = async {
                 match &mut direct {
@@ -121,11 +134,28 @@ impl Tail {
                     None => std::future::pending().await,
                 }
             };
+            let near = async {
+                match self.near {
+                    Some((reader, after)) => app.streams.read(reader, after).await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 biased;
-                read = app.streams.read(self.reader, self.after), if !directly => {
+                read = near => {
                     self.direct = direct;
-                    return self.found(read).await;
+                    return self.found(read, true).await;
+                }
+                read = app.streams.read(self.reader, self.after), if !directly && !pauses => {
+                    let is_written_here = direct.is_some() || self.near.is_some();
+                    if is_written_here && let Err(error) = &read {
+                        // Who writes sees to it that all of it comes.
+                        tracing::warn!("a stream cannot be read just now: {error}");
+                        pauses = true;
+                        continue;
+                    }
+                    self.direct = direct;
+                    return self.found(read, false).await;
                 }
                 message = came => match message {
                     Some(message) => {
@@ -136,6 +166,10 @@ impl Tail {
                     // All of it was kept.
                     None => direct = None,
                 },
+                () = tokio::time::sleep(READ_AGAIN), if pauses => {
+                    self.direct = direct;
+                    return Some(Bytes::from_static(sse::KEEP_ALIVE));
+                }
                 () = tokio::time::sleep(app.config.keep_alive) => {
                     self.direct = direct;
                     return self.keep_alive().await;
@@ -148,13 +182,14 @@ impl Tail {
         }
     }
 
-    async fn found(&mut self, read: Result<Read, CacheError>) -> Option<Bytes> {
+    /// What was read, of the stream or of that beside it.
+    async fn found(&mut self, read: Result<Read, CacheError>, is_near: bool) -> Option<Bytes> {
         match read {
             Ok(Read::Events(events)) => {
                 if let Holds::Session(connection) = &mut self.holds {
                     connection.agree().await;
                 }
-                Some(self.write(events))
+                Some(self.write(events, is_near))
             }
             Ok(Read::End | Read::TakenOver) => None,
             Ok(Read::Lost) => {
@@ -169,11 +204,15 @@ impl Tail {
         }
     }
 
-    fn write(&mut self, events: Vec<(u64, Bytes)>) -> Bytes {
+    fn write(&mut self, events: Vec<(u64, Bytes)>, is_near: bool) -> Bytes {
         let with_ids = !matches!(self.holds, Holds::Session(_));
+        let after = match &mut self.near {
+            Some((_, after)) if is_near => after,
+            _ => &mut self.after,
+        };
         let mut out = BytesMut::new();
         for (number, message) in events {
-            self.after = number;
+            *after = number;
             if with_ids {
                 let id = event_id::write(self.reader.stream, number);
                 out.extend_from_slice(format!("id: {id}\n").as_bytes());
@@ -219,6 +258,9 @@ impl Drop for Tail {
     fn drop(&mut self) {
         let app = &self.app;
         app.streams.detach(self.reader);
+        if let Some((near, _)) = self.near {
+            app.streams.detach(near);
+        }
         match std::mem::replace(&mut self.holds, Holds::Answer) {
             Holds::Answer => {}
             Holds::Standalone(listening) => listening.end_after(app.config.stream_unread),

@@ -11,6 +11,7 @@ mod expiry;
 mod message;
 mod notices;
 mod registry;
+mod settled;
 mod subscription;
 mod tell;
 mod uses;
@@ -25,9 +26,10 @@ use cache::{Mailboxes, SessionId, SessionRecord, StreamId};
 use domain::{ConnectorId, Principal, TenantId};
 use fabric::{Call, Execute};
 use runtime::{Clock, IdGen, Process};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 pub(crate) use registry::{Listening, TooMany};
+pub(crate) use settled::Refusal;
 pub(crate) use subscription::Subscription;
 pub(crate) use uses::end_call;
 
@@ -130,6 +132,8 @@ pub(crate) struct HubParts {
     pub(crate) ids: Arc<dyn IdGen>,
     /// How long a client has to answer what it is asked.
     pub(crate) input_timeout: Duration,
+    /// How long a session's request waits until what it changed holds where it listens.
+    pub(crate) settle_within: Duration,
     /// Of what a client answers.
     pub(crate) json_depth: usize,
     pub(crate) process: Process,
@@ -145,6 +149,8 @@ struct Inner {
     this: Weak<Self>,
     parts: HubParts,
     state: Mutex<State>,
+    /// Tells that watches stand otherwise than before.
+    settling: Notify,
 }
 
 impl Hub {
@@ -155,6 +161,7 @@ impl Hub {
             this: this.clone(),
             parts,
             state: Mutex::default(),
+            settling: Notify::new(),
         });
         tenants.observe(inner.this.clone());
         Self(inner)
@@ -175,23 +182,31 @@ impl Hub {
     }
 
     /// As [`listen`](Self::listen), for a session whose requests may come to other gateways: what
-    /// they change is heard of here, and who listened for it there does so no more.
+    /// they change is heard of here, and who listened for it there does so no more. What its record
+    /// says counts, also where `filter` is of an older one.
     ///
     /// # Errors
     /// As [`listen`](Self::listen).
     pub(crate) async fn listen_for(
         &self,
-        place: Place,
+        mut place: Place,
         filter: Filter,
         sink: Sink,
     ) -> Result<Listening, TooMany> {
         let mail = match place.session {
-            Some(session) => self.0.open_notices(session).await,
+            Some(session) => {
+                let offered = self.0.take_over(session).await;
+                place.tools_digest = offered.unwrap_or(place.tools_digest);
+                self.0.open_notices(session).await
+            }
             None => None,
         };
         let mut listening = self.0.add(place.clone(), filter, sink, Dress::Legacy)?;
         if let Some(mail) = mail {
             self.0.take_notices(&mut listening, &place, mail);
+        }
+        if let Some(session) = place.session {
+            self.0.catch_up(&place.slug, session).await;
         }
         Ok(listening)
     }
@@ -205,9 +220,19 @@ impl Hub {
     }
 
     /// The record of a session has changed. Whoever listens for it, here or elsewhere, goes by the
-    /// new one; a session that does not listen now takes it from its record when it does.
-    pub(crate) async fn session_changed(&self, session: SessionId, record: &SessionRecord) {
-        self.0.session_changed(session, record).await;
+    /// new one when this returns, and a resource that it has `subscribed` to is watched then, unless
+    /// either takes longer than [`HubParts::settle_within`]. A session that does not listen now
+    /// takes all of it from its record when it does.
+    ///
+    /// # Errors
+    /// The upstream takes no such subscription.
+    pub(crate) async fn session_changed(
+        &self,
+        session: SessionId,
+        record: &SessionRecord,
+        subscribed: Option<&str>,
+    ) -> Result<(), Refusal> {
+        self.0.session_changed(session, record, subscribed).await
     }
 
     /// Whoever listens for a session does so no more, and its upstreams are told that it is over.

@@ -52,6 +52,8 @@ pub(super) struct TenantState {
 
 pub(super) struct Listener {
     pub(super) place: Place,
+    /// The [`Place::tools_digest`] that it has been told of, and not only is about to be.
+    pub(super) told: u64,
     pub(super) filter: Filter,
     pub(super) sink: Sink,
     pub(super) dress: Dress,
@@ -153,6 +155,11 @@ impl State {
         Some(listener.place.tools_digest)
     }
 
+    pub(super) fn told(&self, slug: &str, id: u64) -> Option<u64> {
+        let listener = self.tenants.get(slug)?.listeners.get(&id)?;
+        Some(listener.told)
+    }
+
     pub(super) fn of_session(&self, session: SessionId) -> Option<(Arc<str>, u64)> {
         self.sessions.get(&session).cloned()
     }
@@ -191,6 +198,7 @@ impl Inner {
                 return Err(TooMany("this key"));
             }
             state.add(Listener {
+                told: place.tools_digest,
                 place,
                 filter,
                 sink,

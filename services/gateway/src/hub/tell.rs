@@ -23,6 +23,8 @@ struct Post {
     listener: u64,
     sink: Sink,
     message: Bytes,
+    /// What it tells of, where that is the tools.
+    tools_digest: Option<u64>,
 }
 
 impl ConfigListener for Inner {
@@ -140,12 +142,14 @@ impl Inner {
                     listener: *id,
                     sink: listener.sink.clone(),
                     message: message::list_changed(List::Tools, &listener.dress),
+                    tools_digest: Some(digest),
                 });
             }
             want(&mut wanted, listener, endpoint, &state.uses);
         }
         self.look_at_expiry(slug, tenant, expiry);
         let unwanted = tenant.watches.reconcile(self, slug, wanted);
+        self.settling.notify_waiters();
         let mut streams = Vec::new();
         for (id, sink) in barred {
             // A channel ends with its sender.
@@ -195,6 +199,7 @@ impl Inner {
                     listener: *id,
                     sink: listener.sink.clone(),
                     message,
+                    tools_digest: None,
                 });
             }
         }
@@ -207,6 +212,7 @@ impl Inner {
             listener,
             sink,
             message,
+            tools_digest,
         } in posts
         {
             let taken = match sink {
@@ -224,6 +230,12 @@ impl Inner {
             if !taken {
                 tracing::debug!("a listener that reads too slowly, or is gone, is dropped");
                 self.remove(slug, listener);
+            } else if let Some(digest) = tools_digest {
+                let mut state = self.state();
+                let tenant = state.tenants.get_mut(slug);
+                if let Some(listener) = tenant.and_then(|t| t.listeners.get_mut(&listener)) {
+                    listener.told = digest;
+                }
             }
         }
     }

@@ -143,12 +143,13 @@ impl Inner {
             let mut state = self.state();
             (state.uses.note(session, call), state.of_session(session))
         };
-        match (noted, listens) {
-            (Noted::First, Some((slug, _))) => self.look_at(&slug),
-            (Noted::First | Noted::Again, None) if self.parts.sessions.are_shared() => {
-                self.tell_use(session, call.connector);
-            }
-            _ => {}
+        if let (Noted::First, Some((slug, _))) = (noted, &listens) {
+            self.look_at(slug);
+        }
+        // The first one wherever it listens: it may listen elsewhere later.
+        let is_news = noted == Noted::First || (noted == Noted::Again && listens.is_none());
+        if is_news && self.parts.sessions.are_shared() {
+            self.tell_use(session, call.connector);
         }
     }
 

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use super::settled::Refusal;
 use super::{Inner, Place};
 use crate::snapshot::Upstream;
 
@@ -85,10 +86,22 @@ pub(super) struct Watches(HashMap<Watched, Watch>);
 struct Watch {
     version: i64,
     task: AbortHandle,
-    /// Its upstream tells what happens.
-    stands: bool,
+    standing: Standing,
     /// Since when nobody wants it.
     unwanted: Option<Instant>,
+}
+
+/// How a watch stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Its upstream has yet to say anything.
+    Begun,
+    /// Its upstream tells what happens.
+    Stands,
+    /// It is begun again and again.
+    Broken,
+    /// Its upstream takes no such watch.
+    Refused(Refusal),
 }
 
 impl Drop for Watch {
@@ -106,13 +119,12 @@ impl Watches {
             is_task: false,
             audience,
         };
-        self.0.get(&lists).is_some_and(|watch| watch.stands)
+        self.standing(&lists) == Some(&Standing::Stands)
     }
 
-    fn stands(&mut self, watched: &Watched, stands: bool) {
-        if let Some(watch) = self.0.get_mut(watched) {
-            watch.stands = stands;
-        }
+    /// How a watch stands; nothing where none was begun.
+    pub(super) fn standing(&self, watched: &Watched) -> Option<&Standing> {
+        self.0.get(watched).map(|watch| &watch.standing)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -133,7 +145,10 @@ impl Watches {
                 watch.unwanted = None;
                 watch.version == wanted.version
             }
-            None => now.duration_since(*watch.unwanted.get_or_insert(now)) < linger,
+            None => {
+                let unwanted = now.duration_since(*watch.unwanted.get_or_insert(now));
+                unwanted < linger && !matches!(watch.standing, Standing::Refused(_))
+            }
         });
         for (watched, wanted) in wanted {
             self.0.entry(watched.clone()).or_insert_with(|| {
@@ -151,7 +166,7 @@ impl Watches {
                 Watch {
                     version,
                     task,
-                    stands: false,
+                    standing: Standing::Begun,
                     unwanted: None,
                 }
             });
@@ -161,15 +176,14 @@ impl Watches {
 }
 
 impl Inner {
-    /// Notes whether an upstream session of a client's own tells of its lists.
-    fn stands(&self, slug: &str, watched: &Watched, stands: bool) {
-        let is_own = watched.audience.as_ref().and_then(Audience::session);
-        if is_own.is_none() {
-            return;
+    /// Notes how a watch stands.
+    fn stands(&self, slug: &str, watched: &Watched, standing: Standing) {
+        if let Some(tenant) = self.state().tenants.get_mut(slug)
+            && let Some(watch) = tenant.watches.0.get_mut(watched)
+        {
+            watch.standing = standing;
         }
-        if let Some(tenant) = self.state().tenants.get_mut(slug) {
-            tenant.watches.stands(watched, stands);
-        }
+        self.settling.notify_waiters();
     }
 }
 
@@ -181,6 +195,7 @@ async fn run(hub: Weak<Inner>, slug: Arc<str>, watched: Watched, wanted: Wanted)
             return;
         };
         let (sender, mut events) = mpsc::channel(EVENTS);
+        let mut stands = false;
         let mut watch = workers.execute(call(&watched, &wanted), Some(sender));
         let outcome = loop {
             tokio::select! {
@@ -193,7 +208,9 @@ async fn run(hub: Weak<Inner>, slug: Arc<str>, watched: Watched, wanted: Wanted)
                     match event {
                         CallEvent::Asked(asked) => hub.ask(&slug, &watched, &wanted, asked).await,
                         event => {
-                            hub.stands(&slug, &watched, true);
+                            if !std::mem::replace(&mut stands, true) {
+                                hub.stands(&slug, &watched, Standing::Stands);
+                            }
                             hub.tell(&slug, &watched, event).await;
                         }
                     }
@@ -201,8 +218,12 @@ async fn run(hub: Weak<Inner>, slug: Arc<str>, watched: Watched, wanted: Wanted)
                 outcome = &mut watch => break outcome,
             }
         };
+        let standing = match &outcome {
+            Outcome::Error(error) => Standing::Refused(Refusal::of(error)),
+            _ => Standing::Broken,
+        };
         if let Some(hub) = hub.upgrade() {
-            hub.stands(&slug, &watched, false);
+            hub.stands(&slug, &watched, standing);
         }
         match outcome {
             Outcome::Failed(failure) => tracing::debug!("a watch ended: {failure}"),

@@ -6,8 +6,9 @@
 //! store remembers everything, and that moment is not longer ago than an unused session lives.
 //! All gateways share that moment in a session of nobody's.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,7 +16,7 @@ use cache::{
     CacheError, Changed, LocalSessions, SessionId, SessionLimits, SessionOwner, SessionRecord,
     Sessions,
 };
-use domain::{KeyId, TenantId};
+use domain::{ConnectorId, KeyId, TenantId};
 use runtime::{Clock, Process};
 use uuid::Uuid;
 
@@ -42,6 +43,9 @@ pub(crate) struct Held {
 pub(crate) struct KeptSessions {
     shared: Arc<dyn Sessions>,
     here: LocalSessions,
+    /// What is known of shared sessions that go where a connection of this gateway goes, whose
+    /// sealed ids say nothing.
+    connected: Mutex<HashMap<SessionId, Bytes>>,
     clock: Arc<dyn Clock>,
     /// Until when the store was away, or had forgotten, as far as is known here.
     since: AtomicI64,
@@ -57,6 +61,7 @@ impl KeptSessions {
         Self {
             shared,
             here: LocalSessions::new(limits),
+            connected: Mutex::default(),
             clock,
             since: AtomicI64::new(0),
             idle: limits.idle,
@@ -68,6 +73,11 @@ impl KeptSessions {
         self.shared.outlives_process()
     }
 
+    /// Whether other gateways may know this one.
+    pub(crate) fn is_shared(&self, id: SessionId) -> bool {
+        self.are_shared() && !is_here(id)
+    }
+
     /// Begins a session; one that cannot be recorded now is noted here.
     pub(crate) async fn begin(
         &self,
@@ -75,6 +85,7 @@ impl KeptSessions {
         owner: SessionOwner,
         facts: Bytes,
     ) -> Result<(), CacheError> {
+        self.know(id, &facts);
         if !is_here(id) {
             let begun = self.shared.begin(id, owner, facts.clone()).await;
             if !self.is_away(&begun) {
@@ -85,7 +96,8 @@ impl KeptSessions {
     }
 
     /// As [`begin`](Self::begin), for a session that goes where its one stream goes: when it
-    /// cannot be recorded it is of this gateway alone, by the name that is returned.
+    /// cannot be recorded it is of this gateway alone, by the name that is returned. What is known
+    /// of it stays here too, until it ends.
     pub(crate) async fn begin_with_stream(
         &self,
         id: SessionId,
@@ -94,7 +106,11 @@ impl KeptSessions {
     ) -> Result<SessionId, CacheError> {
         let begun = self.shared.begin(id, owner, facts.clone()).await;
         if !self.is_away(&begun) {
-            return begun.map(|()| id);
+            begun?;
+            if self.are_shared() {
+                self.connected().insert(id, facts);
+            }
+            return Ok(id);
         }
         let id = here(id);
         self.here.begin(id, owner, facts).await?;
@@ -115,14 +131,19 @@ impl KeptSessions {
             if let Some(noted) = self.here.touch(id).await? {
                 return Ok(Some(noted));
             }
-            let Some(facts) = held.facts.clone() else {
+            let known = || self.connected().get(&id).cloned();
+            let Some(facts) = held.facts.clone().or_else(known) else {
                 return found;
             };
             self.here.begin(id, held.owner, facts).await?;
             return self.here.touch(id).await;
         }
         if let Some(record) = found? {
-            return self.tell_noted(id, record).await;
+            let record = self.tell_noted(id, held.owner, record).await?;
+            if let Some(record) = &record {
+                self.know(id, &record.facts);
+            }
+            return Ok(record);
         }
         let Some(facts) = &held.facts else {
             return Ok(None);
@@ -134,7 +155,7 @@ impl KeptSessions {
         match self.shared.touch(id).await? {
             Some(record) => {
                 tracing::info!("a session that its store had lost, or never had, goes on");
-                self.tell_noted(id, record).await
+                self.tell_noted(id, held.owner, record).await
             }
             // It has ended.
             None => {
@@ -199,11 +220,26 @@ impl KeptSessions {
         noted(self.here.unsubscribe(id, uri).await?)
     }
 
+    /// Notes which connector a session has called, for whoever it listens at.
+    pub(crate) async fn note_call(
+        &self,
+        id: SessionId,
+        connector: ConnectorId,
+    ) -> Result<Changed, CacheError> {
+        if is_here(id) {
+            return self.here.note_call(id, connector).await;
+        }
+        let noted = self.shared.note_call(id, connector).await;
+        self.is_away(&noted);
+        noted
+    }
+
     /// Ends a session.
     ///
     /// # Errors
     /// The store cannot be told: others go on to take it for alive.
     pub(crate) async fn end(&self, id: SessionId) -> Result<bool, CacheError> {
+        self.connected().remove(&id);
         let noted = self.here.end(id).await?;
         if is_here(id) {
             return Ok(noted);
@@ -273,6 +309,7 @@ impl KeptSessions {
     async fn tell_noted(
         &self,
         id: SessionId,
+        owner: SessionOwner,
         record: Arc<SessionRecord>,
     ) -> Result<Option<Arc<SessionRecord>>, CacheError> {
         if self.here.count() == 0 {
@@ -281,6 +318,10 @@ impl KeptSessions {
         let Some(noted) = self.here.touch(id).await? else {
             return Ok(Some(record));
         };
+        if noted.facts != record.facts {
+            // Its handshake was meanwhile.
+            self.shared.begin(id, owner, noted.facts.clone()).await?;
+        }
         if let Some(level) = &noted.log_level {
             self.shared.set_log_level(id, level).await?;
         }
@@ -289,6 +330,17 @@ impl KeptSessions {
         }
         self.here.end(id).await?;
         self.shared.touch(id).await
+    }
+
+    fn connected(&self) -> MutexGuard<'_, HashMap<SessionId, Bytes>> {
+        self.connected.lock().expect("no panic while held")
+    }
+
+    /// Keeps what a session's record says, where its connection is here.
+    fn know(&self, id: SessionId, facts: &Bytes) {
+        if let Some(known) = self.connected().get_mut(&id) {
+            known.clone_from(facts);
+        }
     }
 
     /// Notes it when the store cannot be reached.

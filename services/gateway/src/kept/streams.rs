@@ -49,6 +49,24 @@ impl KeptStreams {
         }
     }
 
+    /// Opens, beside the shared stream of a session that goes where its connection goes, one for
+    /// what this gateway itself has to say there: it needs nobody else. From now on what is appended
+    /// here to the session's own stream goes into this one.
+    ///
+    /// # Errors
+    /// There is no room for it.
+    pub(crate) async fn begin_near(&self, session: SessionId) -> Result<Reader, CacheError> {
+        let near = here(session);
+        self.here.open(session, near).await?;
+        let reader = self.here.attach(session, near, 0).await?;
+        reader.ok_or_else(|| CacheError::Full("the stream was dropped at once".to_owned()))
+    }
+
+    /// The stream beside the shared one, where there may be one: by the session's own name.
+    fn near(session: SessionId, stream: StreamId) -> Option<StreamId> {
+        (stream == session && !is_here(stream)).then(|| here(stream))
+    }
+
     fn of(&self, stream: StreamId) -> &dyn EventStreams {
         match is_here(stream) {
             true => &self.here,
@@ -77,11 +95,24 @@ impl EventStreams for KeptStreams {
         stream: StreamId,
         message: Bytes,
     ) -> BoxFuture<'_, Result<Option<u64>, CacheError>> {
-        self.of(stream).append(session, stream, message)
+        Box::pin(async move {
+            if let Some(near) = Self::near(session, stream) {
+                let appended = self.here.append(session, near, message.clone()).await?;
+                if appended.is_some() {
+                    return Ok(appended);
+                }
+            }
+            self.of(stream).append(session, stream, message).await
+        })
     }
 
     fn close(&self, session: SessionId, stream: StreamId) -> BoxFuture<'_, Result<(), CacheError>> {
-        self.of(stream).close(session, stream)
+        Box::pin(async move {
+            if let Some(near) = Self::near(session, stream) {
+                self.here.close(session, near).await?;
+            }
+            self.of(stream).close(session, stream).await
+        })
     }
 
     fn attach(

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::{KeyState, Scope, TenantState};
+use gateway::Config;
 use serde_json::json;
 
 use crate::rig::{NOW, Rig, initialize};
@@ -129,7 +130,7 @@ async fn a_tool_or_connector_that_is_switched_off_is_off_for_the_next_request() 
 
 #[tokio::test]
 async fn a_tenant_is_loaded_once_and_kept_while_the_control_plane_is_away() {
-    let rig = Rig::new();
+    let rig = Rig::alone("each gateway loads for itself", Config::default());
     for _ in 0..3 {
         assert_eq!(status(&rig, ACME, &rig.keys[0]).await, 200);
     }

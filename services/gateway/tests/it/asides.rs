@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use fabric::{Call, CallEvent, Events, InputRequired, List, Method, Outcome};
+use gateway::Config;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -16,7 +17,7 @@ use crate::rounds::able;
 const ALL: &str = "/api/v1/acme/mcp";
 
 /// The lists that are watched in the worker: for a session alone, or for all.
-type Watches = Arc<Mutex<HashMap<Option<Uuid>, Events>>>;
+type Watches = Arc<Mutex<HashMap<Option<Uuid>, Vec<Events>>>>;
 
 /// A gateway in front of a legacy server, and a worker that answers all but watches at once.
 struct Stand {
@@ -29,7 +30,10 @@ struct Stand {
 
 impl Stand {
     fn new() -> Self {
-        let rig = Rig::new();
+        Self::with(Rig::new())
+    }
+
+    fn with(rig: Rig) -> Self {
         rig.server(
             1,
             "2025-11-25",
@@ -49,8 +53,16 @@ impl Stand {
                             call.session.is_some(),
                             "what all watch together is nobody's own"
                         );
-                        kept.lock().unwrap().insert(call.session, events.unwrap());
-                        begin.send(call.session).await.ok();
+                        let first = {
+                            let mut kept = kept.lock().unwrap();
+                            let all = kept.entry(call.session).or_default();
+                            all.push(events.unwrap());
+                            all.len() == 1
+                        };
+                        // Each gateway watches for all of its own.
+                        if first {
+                            begin.send(call.session).await.ok();
+                        }
                         std::future::pending::<Outcome>().await
                     }
                     Method::Reply | Method::EndSession => {
@@ -96,8 +108,10 @@ impl Stand {
     }
 
     async fn say(&self, session: Option<Uuid>, event: CallEvent) {
-        let events = self.watches.lock().unwrap()[&session].clone();
-        events.send(event).await.unwrap();
+        let all = self.watches.lock().unwrap()[&session].clone();
+        for events in all {
+            events.send(event.clone()).await.unwrap();
+        }
     }
 
     async fn responds(&self, session: &str, message: Value) {
@@ -206,7 +220,10 @@ async fn a_session_is_told_what_its_own_upstream_session_says_and_lists_once() {
 
 #[tokio::test]
 async fn the_end_of_a_session_is_told_where_it_has_called_and_who_has_not_costs_nothing() {
-    let mut stand = Stand::new();
+    let mut stand = Stand::with(Rig::alone(
+        "where a session has called is known where it did",
+        Config::default(),
+    ));
     let (idle, _to_idle) = stand.listens().await;
     assert_eq!(stand.begun.recv().await, Some(None));
     let (ada, _to_ada) = stand.listens().await;

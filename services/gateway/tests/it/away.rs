@@ -7,22 +7,21 @@ use fabric::CallEvent;
 use gateway::Config;
 use serde_json::{Value, json};
 
-use crate::rig::{Rig, initialize, result};
+use crate::rig::{Answer, Rig, Way, initialize, result};
 use crate::rounds::able;
 use crate::sse::{ACME, Stream, call, get, resume, session};
-use crate::switch::Switch;
 
 struct Cluster {
     one: Rig,
     two: Rig,
-    switch: Switch,
+    switch: Way,
     store: Cache,
 }
 
 fn cluster() -> Cluster {
     let config = Config::default();
     let store = Cache::local(&config.cache_limits());
-    let switch = Switch::new(store.clone());
+    let switch = Way::to(store.clone());
     let one = Rig::over(config, switch.cache());
     let two = one.beside(switch.cache());
     Cluster {
@@ -231,34 +230,88 @@ async fn streams_begun_meanwhile_are_served_by_their_gateway_alone() {
     assert_eq!(told.json()["method"], "notifications/tools/list_changed");
 }
 
+/// Opens the stream of 2024-11-05, and reads where its messages go.
+async fn connect(rig: &Rig) -> (Stream, String) {
+    let request = http::Request::get(format!("{ACME}/sse"))
+        .header("authorization", format!("Bearer {}", rig.keys[0]))
+        .header("accept", "text/event-stream");
+    let request = request.body(axum::body::Body::empty()).unwrap();
+    let mut stream = Stream::open(rig, request).await;
+    assert_eq!(stream.status, 200);
+    let uri = stream.event().await.unwrap().data;
+    (stream, uri)
+}
+
+async fn say(rig: &Rig, uri: &str, body: impl ToString) -> Answer {
+    let request = rig.post_to(uri, &rig.keys[0], &[], body.to_string());
+    rig.send(request).await
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_connection_of_2024_11_05_begun_meanwhile_works_at_its_gateway() {
     let all = cluster();
     all.switch.set_away(true);
-    let path = format!("{ACME}/sse");
-    let request = http::Request::get(path)
-        .header("authorization", format!("Bearer {}", all.one.keys[0]))
-        .header("accept", "text/event-stream");
-    let request = request.body(axum::body::Body::empty()).unwrap();
-    let mut stream = Stream::open(&all.one, request).await;
-    assert_eq!(stream.status, 200);
-    let uri = stream.event().await.unwrap().data;
-    let say = async |rig: &Rig, body: String| {
-        let request = rig.post_to(&uri, &rig.keys[0], &[], body);
-        rig.send(request).await.status.as_u16()
-    };
+    let (mut stream, uri) = connect(&all.one).await;
 
-    assert_eq!(say(&all.one, initialize("2024-11-05")).await, 202);
+    let begun = say(&all.one, &uri, initialize("2024-11-05")).await;
+    assert_eq!(begun.status, 202);
     assert_eq!(stream.message().await.unwrap().json()["id"], 0);
-    let ping = json!({"jsonrpc": "2.0", "id": 3, "method": "ping"}).to_string();
-    assert_eq!(
-        say(&all.two, ping.clone()).await,
-        404,
-        "not known elsewhere"
-    );
+    let ping = json!({"jsonrpc": "2.0", "id": 3, "method": "ping"});
+    let elsewhere = say(&all.two, &uri, &ping).await;
+    assert_eq!(elsewhere.status, 404, "not known elsewhere");
     all.switch.set_away(false);
-    assert_eq!(say(&all.one, ping).await, 202);
+    assert_eq!(say(&all.one, &uri, ping).await.status, 202);
     assert_eq!(stream.message().await.unwrap().json()["id"], 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_of_2024_11_05_that_stands_goes_on_at_its_gateway() {
+    for agreed_before in [true, false] {
+        let all = cluster();
+        let (mut stream, uri) = connect(&all.one).await;
+        if agreed_before {
+            say(&all.two, &uri, initialize("2024-11-05")).await;
+            assert_eq!(stream.message().await.unwrap().json()["id"], 0);
+        }
+        all.switch.set_away(true);
+
+        if !agreed_before {
+            say(&all.one, &uri, initialize("2024-11-05")).await;
+            assert_eq!(stream.message().await.unwrap().json()["id"], 0);
+        }
+        let params = json!({"name": "progress", "_meta": {"progressToken": "t"}});
+        let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
+        assert_eq!(say(&all.one, &uri, &call).await.status, 202);
+        for step in [1, 2] {
+            let told = stream.message().await.unwrap().json();
+            assert_eq!(told["params"]["progress"], step);
+        }
+        assert_eq!(stream.message().await.unwrap().json()["id"], 1);
+        all.one.source.change("acme", |config| {
+            config.connectors[0].tools[0].enabled = false;
+        });
+        let told = stream.message().await.unwrap().json();
+        assert_eq!(told["method"], "notifications/tools/list_changed");
+        let elsewhere = say(&all.two, &uri, &call).await;
+        assert_eq!(elsewhere.status, 503);
+        assert_eq!(elsewhere.headers["retry-after"], "1");
+
+        all.switch.set_away(false);
+        for (id, rig) in [(2, &all.one), (3, &all.two)] {
+            let list = json!({"jsonrpc": "2.0", "id": id, "method": "tools/list"});
+            assert_eq!(say(rig, &uri, list).await.status, 202);
+            let listed = stream.message().await.unwrap().json();
+            assert_eq!(listed["id"], id);
+            assert!(listed["result"]["tools"].is_array(), "{listed}");
+        }
+        drop(stream);
+        let ping = json!({"jsonrpc": "2.0", "id": 4, "method": "ping"});
+        for rig in [&all.one, &all.two] {
+            while say(rig, &uri, &ping).await.status != 404 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

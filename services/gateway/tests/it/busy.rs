@@ -64,7 +64,7 @@ async fn a_listen_too_many_is_refused_as_the_request_that_it_is() {
             "this gateway",
         ),
     ] {
-        let rig = Rig::with(config);
+        let rig = Rig::alone("bounds are those of each gateway", config);
         let mut first = rig.open(listen(&rig, json!(1), both)).await;
         first.next().await.unwrap();
 
@@ -94,7 +94,7 @@ async fn a_listen_too_many_on_a_websocket_is_answered_there() {
         listeners_per_key: 2,
         ..Config::default()
     };
-    let served = Served::with(config).await;
+    let served = Served::by(Rig::alone("bounds are those of each gateway", config)).await;
     let mut socket = served.open().await;
     let wish = json!({"notifications": {"toolsListChanged": true}});
     let listen = |id| modern(json!(id), "subscriptions/listen", wish.clone());
@@ -113,7 +113,7 @@ async fn who_comes_while_all_is_busy_is_told_when_to_come_again() {
         parked_per_key: 1,
         ..Config::default()
     };
-    let rig = Rig::with(config);
+    let rig = Rig::alone("bounds are those of each gateway", config);
     rig.worker.answers(|_| asks());
     call(&rig, json!({"name": "echo"})).await;
     let session = rig.session_as(ALL, "2025-11-25", able()).await;
@@ -152,7 +152,10 @@ async fn who_comes_while_all_is_busy_is_told_when_to_come_again() {
 
 #[tokio::test]
 async fn an_id_is_of_one_request_in_flight_in_a_session() {
-    let rig = Rig::new();
+    let rig = Rig::alone(
+        "the rule binds clients; each gateway holds them to it for itself",
+        Config::default(),
+    );
     rig.worker.answers(|call| match &call.request.inputs {
         None => asks(),
         Some(_) => crate::rig::result(json!({"content": []})),

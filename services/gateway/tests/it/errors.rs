@@ -173,7 +173,7 @@ async fn more_requests_than_a_key_may_have_under_way_are_refused() {
         calls_in_flight_per_key: 2,
         ..gateway::Config::default()
     };
-    let rig = Rig::with(config);
+    let rig = Rig::alone("bounds are those of each gateway", config);
     let wait = || rig.modern("tools/call", json!({"name": "wait"}));
     let third = async {
         while rig.worker.calls.lock().unwrap().len() < 2 {

@@ -166,9 +166,7 @@ async fn a_cancelled_call_has_no_answer_and_its_upstream_is_told() {
         answer.text
     );
     assert!(
-        rig.process
-            .metrics
-            .encode()
+        rig.metrics()
             .contains("turnbuckle_mcp_requests_in_flight 0")
     );
 }
@@ -198,5 +196,5 @@ async fn the_end_of_a_session_is_the_end_of_what_runs_for_it() {
 
     assert!(!ended.text.contains("\"result\""), "{}", ended.text);
     assert_eq!(Rig::last(&goes_on)["result"]["echo"], json!({}));
-    assert_eq!(rig.cache.mailboxes.count(), 0);
+    assert_eq!(rig.open_mailboxes(), 0);
 }

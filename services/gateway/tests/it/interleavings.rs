@@ -226,8 +226,8 @@ impl World {
                 assert_eq!(answer["result"]["n"], json!(call), "{answer}");
             }
         }
-        assert_eq!(self.rig.cache.mailboxes.count(), 0);
-        let metrics = self.rig.process.metrics.encode();
+        assert_eq!(self.rig.open_mailboxes(), 0);
+        let metrics = self.rig.metrics();
         for gauge in ["mcp_calls_parked", "mcp_requests_in_flight"] {
             assert!(
                 metrics.contains(&format!("turnbuckle_{gauge} 0\n")),

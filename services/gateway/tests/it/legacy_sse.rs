@@ -302,7 +302,10 @@ async fn a_batch_is_served_where_it_was_agreed_on() {
 
 #[tokio::test(start_paused = true)]
 async fn a_drain_waits_for_what_is_under_way_and_then_ends_the_stream() {
-    let rig = Rig::new();
+    let rig = Rig::alone(
+        "a gateway that drains waits for what runs there",
+        gateway::Config::default(),
+    );
     let (mut stream, uri) = connect(&rig, SINGLE).await;
     say(&rig, &uri, initialize("2024-11-05")).await;
     stream.message().await.unwrap();
@@ -324,7 +327,7 @@ async fn a_drain_waits_for_what_is_under_way_and_then_ends_the_stream() {
         1
     );
 
-    rig.trigger.drain();
+    rig.drain();
     tokio::time::sleep(std::time::Duration::from_secs(5)).await;
     go.notify_one();
 

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fabric::{CallEvent, Events, List, Method, Outcome};
+use fabric::{CallEvent, Events, List, Method, Outcome, RpcError};
 use gateway::Config;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 
 use crate::live::Live;
 use crate::rig::{MODERN, Rig, meta, result};
@@ -121,7 +122,7 @@ async fn what_is_accepted_is_said_first_and_nothing_else_is_told() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_call_may_have_changed_before_the_upstream_was_watched_is_told() {
-    let rig = Rig::new();
+    let rig = Rig::alone("a gateway knows of its own calls alone", Config::default());
     able(&rig);
     let (mut watches, _) = watched(&rig);
     let wish = json!({"promptsListChanged": true});
@@ -150,7 +151,10 @@ async fn what_a_call_may_have_changed_before_the_upstream_was_watched_is_told() 
 
 #[tokio::test(start_paused = true)]
 async fn one_watch_serves_all_listeners_and_ends_some_time_after_the_last() {
-    let rig = Rig::new();
+    let rig = Rig::alone(
+        "each gateway watches for its own listeners",
+        Config::default(),
+    );
     able(&rig);
     let (mut watches, running) = watched(&rig);
     let wish = json!({"resourceSubscriptions": ["a:b"]});
@@ -252,6 +256,61 @@ async fn a_legacy_subscription_is_told_on_the_sessions_stream() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_subscription_is_answered_when_its_upstream_has_taken_it_or_refused() {
+    let rig = Rig::new();
+    able(&rig);
+    let asked = Arc::new(Notify::new());
+    let go = Arc::new(Notify::new());
+    let (told, held) = (asked.clone(), go.clone());
+    rig.worker.script(move |call, events| {
+        let (told, held) = (told.clone(), held.clone());
+        async move {
+            match call.request.name.as_deref() {
+                Some("a:taken") => {
+                    told.notify_one();
+                    held.notified().await;
+                    let events = events.unwrap();
+                    events.send(CallEvent::Watching).await.unwrap();
+                    let params = Bytes::from_static(br#"{"uri":"a:taken"}"#);
+                    let updated = CallEvent::ResourceUpdated(params);
+                    events.send(updated).await.unwrap();
+                }
+                Some("a:refused") => {
+                    return Outcome::Error(RpcError::new(-32002, "no such resource", None));
+                }
+                _ => {}
+            }
+            std::future::pending().await
+        }
+    });
+    let session = rig.session(ACME, &rig.keys[0]).await;
+    let subscribe = |uri: &str| rig.legacy(&session, "resources/subscribe", json!({"uri": uri}));
+    let nobody_listens = subscribe("two+a:silent").await;
+    assert_eq!(nobody_listens.json()["result"], json!({}));
+    let mut stream = rig.open(get(&rig, &session, &[])).await;
+
+    let (answer, ()) = tokio::join!(subscribe("two+a:taken"), async {
+        asked.notified().await;
+        let early = rig.legacy(&session, "ping", json!({})).await;
+        assert_eq!(early.status, 200, "nothing else waits");
+        go.notify_one();
+    });
+    assert_eq!(answer.json()["result"], json!({}));
+    let told = stream.next().await.unwrap();
+    assert_eq!(told["params"]["uri"], "two+a:taken");
+
+    for _ in 0..2 {
+        let refused = subscribe("two+a:refused").await.error();
+        let message = "Resource not found: two+a:refused".to_owned();
+        assert_eq!(refused, (200, -32002, message));
+    }
+    let begun = Instant::now();
+    let late = subscribe("two+a:never").await;
+    assert_eq!(late.json()["result"], json!({}), "no longer than may be");
+    assert!(begun.elapsed() >= Duration::from_secs(4));
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_may_not_listen_any_more_hears_the_end() {
     let rig = Rig::new();
     let mut live = listen(&rig, ACME, json!(1), json!({"toolsListChanged": true})).await;
@@ -272,7 +331,7 @@ async fn listeners_are_bounded_and_one_that_does_not_read_is_cut_off() {
         listeners_per_key: 2,
         ..Config::default()
     };
-    let rig = Rig::with(config);
+    let rig = Rig::alone("bounds are those of each gateway", config);
     able(&rig);
     let (mut watches, _) = watched(&rig);
     let wish = json!({"promptsListChanged": true});

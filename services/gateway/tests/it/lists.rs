@@ -165,7 +165,7 @@ async fn a_connector_that_fails_or_is_late_is_left_out_and_empties_no_list() {
         assert!(names(&page)[0].starts_with("two+"), "{page}");
         assert_eq!(page["ttlMs"], 5_000);
     }
-    let text = rig.process.metrics.encode();
+    let text = rig.metrics();
     let counted = r#"turnbuckle_mcp_list_left_out_total{method="resources/list"} 5"#;
     assert!(text.contains(counted), "{text}");
 }

@@ -33,8 +33,10 @@ mod rounds;
 mod sse;
 mod streaming;
 mod streams;
-mod switch;
 mod tasks;
 mod two_gateways;
 mod upgrades;
 mod websocket;
+
+/// How many gateways a rig has.
+const GATEWAYS: usize = 1;

@@ -136,7 +136,10 @@ async fn an_id_that_is_not_of_the_session_is_unknown_whatever_is_wrong_with_it()
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_is_kept_for_a_while_and_then_unknown() {
-    let rig = Rig::new();
+    let rig = Rig::alone(
+        "streams expire by the clock of their store",
+        gateway::Config::default(),
+    );
     let session = session(&rig, "2025-11-25").await;
     let stream = Stream::open(&rig, call(&rig, &session, "progress")).await;
     let priming = stream.rest().await[0].id.clone().unwrap();

@@ -102,12 +102,7 @@ async fn a_modern_client_is_told_what_is_asked_and_comes_back_with_the_answers()
         inputs.responses.as_deref().unwrap(),
         br#"{"name":{"action":"accept","content":{"n":1.0}}}"#
     );
-    assert!(
-        rig.process
-            .metrics
-            .encode()
-            .contains("turnbuckle_mcp_calls_parked 0")
-    );
+    rig.counts("turnbuckle_mcp_calls_parked 0").await;
 }
 
 #[tokio::test]
@@ -167,7 +162,7 @@ async fn a_legacy_client_is_asked_on_the_calls_own_stream() {
     let calls = rig.worker.take_calls();
     let responses = |n: usize| calls[n].request.inputs.clone().unwrap().responses.unwrap();
     assert_eq!(&responses(1)[..], br#"{"name":{"action":"decline"}}"#);
-    let text = rig.process.metrics.encode();
+    let text = rig.metrics();
     assert!(text.contains("turnbuckle_mcp_calls_parked 0"));
     assert!(text.contains("turnbuckle_mcp_requests_in_flight 0"));
 }
@@ -419,12 +414,7 @@ async fn a_legacy_client_that_does_not_answer_in_time_ends_its_call() {
     assert_eq!(result["isError"], true);
     let text = "The client did not answer in time what the server asked.";
     assert_eq!(result["content"][0]["text"], text);
-    assert!(
-        rig.process
-            .metrics
-            .encode()
-            .contains("turnbuckle_mcp_calls_parked 0")
-    );
+    rig.counts("turnbuckle_mcp_calls_parked 0").await;
 }
 
 #[tokio::test]
@@ -435,7 +425,7 @@ async fn more_calls_than_may_wait_for_their_clients_are_ended() {
             parked_per_tenant: per_tenant,
             ..gateway::Config::default()
         };
-        let rig = Rig::with(config);
+        let rig = Rig::alone("bounds are those of each gateway", config);
         rig.worker
             .answers(|_| asks(json!({"name": form("Who?")}), "s"));
 

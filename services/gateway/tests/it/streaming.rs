@@ -136,13 +136,16 @@ async fn a_modern_client_that_leaves_cancels_its_call_and_a_legacy_one_does_not(
 
 #[tokio::test]
 async fn what_happened_is_counted() {
-    let rig = Rig::new();
+    let rig = Rig::alone(
+        "the store counts sessions in its own time",
+        gateway::Config::default(),
+    );
     rig.modern("tools/call", json!({"name": "echo"})).await;
     with_token(&rig, "progress", json!(1)).await;
     rig.modern("tools/call", json!({"name": "nope"})).await;
     rig.session(ACME, &rig.keys[0]).await;
 
-    let text = rig.process.metrics.encode();
+    let text = rig.metrics();
 
     let has = |line: &str| assert!(text.contains(line), "{line} in:\n{text}");
     has(r#"turnbuckle_mcp_requests_total{method="tools/call",era="modern",end="ok"} 2"#);

@@ -114,7 +114,7 @@ async fn an_open_stream_is_filled_with_comments_and_keeps_its_session() {
         session_idle: std::time::Duration::from_secs(60),
         ..gateway::Config::default()
     };
-    let rig = Rig::with(config);
+    let rig = Rig::alone("sessions expire by the clock of their store", config);
     let session = session(&rig, "2025-11-25").await;
     let mut stream = Stream::open(&rig, get(&rig, &session, &[])).await;
     stream.event().await.unwrap();
@@ -144,7 +144,7 @@ async fn a_drain_ends_get_streams_with_a_time_to_return_and_lets_calls_finish() 
     let mut listening = Stream::open(&rig, get(&rig, &session, &[])).await;
     listening.event().await.unwrap();
 
-    rig.trigger.drain();
+    rig.drain();
 
     let rest = listening.rest().await;
     assert_eq!(
@@ -160,7 +160,7 @@ async fn listeners_beyond_the_cap_are_refused_and_the_session_stays() {
         listeners_per_key: 1,
         ..gateway::Config::default()
     };
-    let rig = Rig::with(config);
+    let rig = Rig::alone("bounds are those of each gateway", config);
     let first = session(&rig, "2025-11-25").await;
     let second = session(&rig, "2025-11-25").await;
     let mut open = Stream::open(&rig, get(&rig, &first, &[])).await;

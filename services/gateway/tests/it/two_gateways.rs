@@ -6,67 +6,35 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
-use cache::{Cache, RedisConfig};
+use cache::Cache;
 use fabric::{Call, CallEvent, InputRequired, Method, Outcome};
 use gateway::Config;
-use runtime::{Process, ShutdownTrigger, TimeOrderedIds};
 use serde_json::{Value, json};
-use testkit::redis::Redis;
 use tokio::sync::{Notify, Semaphore, mpsc};
 
-use crate::rig::{Rig, result};
+use crate::rig::{Rig, Way, result};
 use crate::rounds::able;
 use crate::sse::{ACME, Stream, call, get, resume};
-use crate::switch::Switch;
 
-/// Two gateways, and what their store needs.
+/// Two gateways.
 struct Pair {
     one: Rig,
     two: Rig,
-    _store: Option<(Redis, Vec<ShutdownTrigger>)>,
 }
 
 /// Over one store in memory.
 fn in_memory() -> Pair {
     let config = Config::default();
-    let store = Switch::new(Cache::local(&config.cache_limits()));
+    let store = Way::to(Cache::local(&config.cache_limits()));
     let one = Rig::over(config, store.cache());
     let two = one.beside(store.cache());
-    Pair {
-        one,
-        two,
-        _store: None,
-    }
+    Pair { one, two }
 }
 
 /// Over a Redis, each in its own way.
-async fn over_redis() -> Pair {
-    let redis = Redis::start();
-    let config = Config::default();
-    let mut triggers = Vec::new();
-    let mut way = || {
-        let (trigger, process) = Process::new();
-        triggers.push(trigger);
-        let redis = RedisConfig {
-            nodes: vec![cache::RedisUrl::new(redis.url())],
-            ..RedisConfig::default()
-        };
-        let ids = Arc::new(TimeOrderedIds);
-        Cache::redis(&redis, &config.cache_limits(), &process, ids).unwrap()
-    };
-    let (first, second) = (way(), way());
-    for way in [&first, &second] {
-        while way.sessions.touch(uuid::Uuid::nil()).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
-    let one = Rig::over(config.clone(), first);
-    let two = one.beside(second);
-    Pair {
-        one,
-        two,
-        _store: Some((redis, triggers)),
-    }
+fn over_redis() -> Pair {
+    let (one, two) = Rig::pair();
+    Pair { one, two }
 }
 
 macro_rules! over_both {
@@ -80,7 +48,7 @@ macro_rules! over_both {
         mod over_redis {
             $(#[tokio::test]
             async fn $name() {
-                super::$name(super::over_redis().await).await;
+                super::$name(super::over_redis()).await;
             })*
         }
     };
@@ -94,6 +62,7 @@ over_both! {
     a_parked_call_goes_on_at_the_other_gateway
     messages_of_2024_11_05_come_through_any_gateway
     a_session_is_watched_for_where_it_listens_and_not_where_it_calls
+    a_session_that_listens_after_its_call_elsewhere_is_watched_for
 }
 
 async fn session(rig: &Rig) -> String {
@@ -121,7 +90,7 @@ fn asks_once(call: &Call) -> Outcome {
 }
 
 async fn answers_and_cancellations_reach_the_call_at_the_other_gateway(pair: Pair) {
-    let Pair { one, two, .. } = &pair;
+    let Pair { one, two } = &pair;
     one.server(0, "2026-07-28", json!({"tools": {}}));
     let id = session(one).await;
     one.worker.answers(asks_once);
@@ -150,11 +119,11 @@ async fn answers_and_cancellations_reach_the_call_at_the_other_gateway(pair: Pai
         assert_eq!(two.send(two.message(ACME, &id, cancel)).await.status, 202);
     });
     assert_eq!(answer.events(), Vec::<Value>::new());
-    assert_eq!(one.gateway.in_flight(), 0);
+    assert_eq!(one.in_flight(), 0);
 }
 
 async fn the_end_of_a_session_ends_its_streams_and_calls_at_the_other_gateway(pair: Pair) {
-    let Pair { one, two, .. } = &pair;
+    let Pair { one, two } = &pair;
     one.server(0, "2025-11-25", json!({"tools": {}}));
     let id = session(one).await;
     let begun = Arc::new(Notify::new());
@@ -179,7 +148,7 @@ async fn the_end_of_a_session_ends_its_streams_and_calls_at_the_other_gateway(pa
     stream.event().await;
     let (answer, ()) = tokio::join!(one.send(call(one, &id, "echo")), async {
         begun.notified().await;
-        assert_eq!(one.gateway.in_flight(), 1);
+        assert_eq!(one.in_flight(), 1);
         let mut delete = get(two, &id, &[]);
         *delete.method_mut() = http::Method::DELETE;
         assert_eq!(two.send(delete).await.status, 204);
@@ -197,7 +166,7 @@ async fn the_end_of_a_session_ends_its_streams_and_calls_at_the_other_gateway(pa
 }
 
 async fn subscriptions_made_at_the_other_gateway_are_heard_on_the_stream(pair: Pair) {
-    let Pair { one, two, .. } = &pair;
+    let Pair { one, two } = &pair;
     let can = json!({"resources": {"subscribe": true}});
     one.server(0, "2026-07-28", can);
     let (tell, mut watched) = mpsc::channel(8);
@@ -206,7 +175,9 @@ async fn subscriptions_made_at_the_other_gateway_are_heard_on_the_stream(pair: P
         async move {
             if call.request.method == Method::Watch {
                 let uri = call.request.name.clone();
-                tell.send((uri, events.unwrap())).await.unwrap();
+                let events = events.unwrap();
+                events.send(CallEvent::Watching).await.unwrap();
+                tell.send((uri, events)).await.unwrap();
                 return std::future::pending().await;
             }
             result("{}")
@@ -248,7 +219,7 @@ async fn subscriptions_made_at_the_other_gateway_are_heard_on_the_stream(pair: P
 }
 
 async fn a_stream_goes_on_at_the_other_gateway_with_every_event_once_and_in_order(pair: Pair) {
-    let Pair { one, two, .. } = &pair;
+    let Pair { one, two } = &pair;
     let id = session(one).await;
     let go = Arc::new(Semaphore::new(0));
     let held = go.clone();
@@ -299,8 +270,8 @@ async fn a_stream_goes_on_at_the_other_gateway_with_every_event_once_and_in_orde
 /// Only a store that knows its nodes apart sees to it alone that the former one is not heard.
 #[tokio::test]
 async fn the_stream_without_a_request_moves_to_the_other_gateway_and_back() {
-    let pair = over_redis().await;
-    let Pair { one, two, .. } = &pair;
+    let pair = over_redis();
+    let Pair { one, two } = &pair;
     let id = session(one).await;
     let mut here = Stream::open(one, get(one, &id, &[])).await;
     let priming = here.event().await.unwrap().id.unwrap();
@@ -330,7 +301,7 @@ fn call_when(rig: &Rig, session: &str, go: &Semaphore) -> http::Request<Body> {
 }
 
 async fn a_parked_call_goes_on_at_the_other_gateway(pair: Pair) {
-    let Pair { one, two, .. } = &pair;
+    let Pair { one, two } = &pair;
     one.server(0, "2026-07-28", json!({"tools": {}}));
     one.worker.answers(asks_once);
     let modern = async |rig: &Rig, params: Value| {
@@ -352,7 +323,7 @@ async fn a_parked_call_goes_on_at_the_other_gateway(pair: Pair) {
 }
 
 async fn messages_of_2024_11_05_come_through_any_gateway(pair: Pair) {
-    let Pair { one, two, .. } = &pair;
+    let Pair { one, two } = &pair;
     let request = http::Request::get(format!("{ACME}/sse"))
         .header("authorization", format!("Bearer {}", one.keys[0]))
         .header("accept", "text/event-stream");
@@ -388,8 +359,41 @@ async fn messages_of_2024_11_05_come_through_any_gateway(pair: Pair) {
     }
 }
 
+async fn a_session_that_listens_after_its_call_elsewhere_is_watched_for(pair: Pair) {
+    let Pair { one, two } = &pair;
+    one.server(0, "2025-11-25", json!({"tools": {"listChanged": true}}));
+    let (tell, mut watched) = mpsc::channel(8);
+    one.worker.script(move |call, events| {
+        let tell = tell.clone();
+        async move {
+            if call.request.method == Method::Watch {
+                tell.send((call.session, events.unwrap())).await.unwrap();
+                return std::future::pending().await;
+            }
+            result(json!({"content": []}))
+        }
+    });
+    let id = session(one).await;
+    // Its only call: nothing tells of it again.
+    let answer = two.send(call(two, &id, "echo")).await;
+    assert_eq!(Rig::last(&answer)["id"], 7);
+
+    let mut stream = Stream::open(one, get(one, &id, &[])).await;
+    stream.event().await;
+
+    let events = loop {
+        if let (Some(_), events) = watched.recv().await.unwrap() {
+            break events;
+        }
+    };
+    let log = CallEvent::Log(Bytes::from_static(br#"{"level":"info","data":"x"}"#));
+    events.send(log).await.unwrap();
+    let told = stream.message().await.unwrap().json();
+    assert_eq!(told["method"], "notifications/message");
+}
+
 async fn a_session_is_watched_for_where_it_listens_and_not_where_it_calls(pair: Pair) {
-    let Pair { one, two, .. } = &pair;
+    let Pair { one, two } = &pair;
     one.server(0, "2025-11-25", json!({"tools": {"listChanged": true}}));
     let (tell, mut watched) = mpsc::channel(8);
     one.worker.script(move |call, events| {

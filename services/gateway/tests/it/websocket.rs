@@ -32,7 +32,10 @@ impl Served {
     }
 
     pub(crate) async fn with(config: Config) -> Self {
-        let rig = Rig::with(config);
+        Self::by(Rig::with(config)).await
+    }
+
+    pub(crate) async fn by(rig: Rig) -> Self {
         let listener = web::bind("127.0.0.1:0".parse().unwrap(), "--listen").unwrap();
         let authority = listener.addr().to_string();
         let (router, process) = (rig.router.clone(), rig.process.clone());
@@ -482,7 +485,7 @@ async fn connections_and_their_requests_are_bounded() {
         websocket_requests: 1,
         ..Config::default()
     };
-    let served = Served::with(config).await;
+    let served = Served::by(Rig::alone("bounds are those of each gateway", config)).await;
     let (mut one, _two) = (served.open().await, served.open().await);
     let bearer = format!("Bearer {}", served.rig.keys[0]);
     assert_eq!(

@@ -5,12 +5,12 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
-use domain::TenantId;
+use domain::{ConnectorId, TenantId};
 use futures_util::future::{BoxFuture, ready};
 use tokio::time::Instant;
 
 use super::SessionLimits;
-use crate::{CacheError, Changed, SessionId, SessionOwner, SessionRecord, Sessions};
+use crate::{CALLED_MAX, CacheError, Changed, SessionId, SessionOwner, SessionRecord, Sessions};
 
 /// Sessions in memory.
 pub struct LocalSessions {
@@ -80,6 +80,7 @@ impl LocalSessions {
             facts,
             log_level: None,
             subscriptions: Vec::new(),
+            called: Vec::new(),
         };
         state.insert(id, owner, Arc::new(record), now);
     }
@@ -234,6 +235,23 @@ impl Sessions for LocalSessions {
     ) -> BoxFuture<'a, Result<Changed, CacheError>> {
         done(self.change(id, |record| {
             record.subscriptions.retain(|other| **other != *uri);
+            Changed::Done
+        }))
+    }
+
+    fn note_call(
+        &self,
+        id: SessionId,
+        connector: ConnectorId,
+    ) -> BoxFuture<'_, Result<Changed, CacheError>> {
+        done(self.change(id, |record| {
+            if record.called.contains(&connector) {
+                return Changed::Done;
+            }
+            if record.called.len() >= CALLED_MAX {
+                return Changed::Full;
+            }
+            record.called.push(connector);
             Changed::Done
         }))
     }

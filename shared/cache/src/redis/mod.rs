@@ -1,4 +1,4 @@
-//! All of it in Redis 7, a server of its own or a cluster: shared by all nodes, and it outlives
+//! All of it in Redis 7, a server of its own, one with replicas, or a cluster: shared by all nodes, and it outlives
 //! each of them.
 //!
 //! What belongs to one session has one hash tag, so that a script may touch all of it; a script is
@@ -9,7 +9,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use runtime::{IdGen, Process};
+use runtime::{IdGen, Process, ReadGauge};
 
 use self::counters::RedisCounters;
 use self::courier::{Courier, Told};
@@ -30,6 +30,7 @@ mod keeper;
 mod link;
 mod mailboxes;
 mod marks;
+mod primary;
 mod script;
 mod sessions;
 mod streams;
@@ -56,6 +57,12 @@ impl Cache {
             "cache_operations",
             "Commands for Redis, by what became of them",
             link.operations.clone(),
+        );
+        let measured = link.clone();
+        process.metrics.register(
+            "cache_circuits_open",
+            "Parts of Redis that are left alone because they failed: of 1, of 64 in a Redis Cluster",
+            ReadGauge::new(move || measured.breakers.open_count() as f64),
         );
         let (sessions, lister) = RedisSessions::new(link.clone(), limits.sessions);
         let streams = RedisStreams::new(link.clone(), limits.streams);

@@ -28,6 +28,7 @@ macro_rules! script {
 pub(super) static SESSION_BEGIN: Script = script!("common", "session_begin");
 pub(super) static SESSION_TOUCH: Script = script!("common", "session_common", "session_touch");
 pub(super) static SESSION_LEVEL: Script = script!("common", "session_common", "session_level");
+pub(super) static SESSION_CALL: Script = script!("common", "session_common", "session_call");
 pub(super) static SESSION_SUBSCRIBE: Script = script!(
     "common",
     "session_common",

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::{KeyId, TenantId};
+use domain::{ConnectorId, KeyId, TenantId};
 use futures_util::future::{BoxFuture, join_all};
 use redis::{Cmd, Value};
 use tokio::sync::mpsc;
@@ -19,11 +19,11 @@ use uuid::Uuid;
 
 use super::link::{Link, args};
 use super::script::{
-    LIST_ADD, LIST_ALL, SESSION_BEGIN, SESSION_END, SESSION_LEVEL, SESSION_SUBSCRIBE,
+    LIST_ADD, LIST_ALL, SESSION_BEGIN, SESSION_CALL, SESSION_END, SESSION_LEVEL, SESSION_SUBSCRIBE,
     SESSION_TOUCH, SESSION_UNSUBSCRIBE, Script,
 };
 use crate::local::SessionLimits;
-use crate::{CacheError, Changed, SessionId, SessionOwner, SessionRecord, Sessions};
+use crate::{CALLED_MAX, CacheError, Changed, SessionId, SessionOwner, SessionRecord, Sessions};
 
 /// Sessions that wait to be put into their lists again. More are put in with their next use.
 const WAITING: usize = 4_096;
@@ -305,6 +305,7 @@ impl Sessions for RedisSessions {
             let facts = next().ok_or_else(corrupt)?;
             let log_level = next().as_deref().map(text).transpose()?;
             let subscriptions = uris(&next().unwrap_or_default()).ok_or_else(corrupt)?;
+            let called = connectors(&next().unwrap_or_default()).ok_or_else(corrupt)?;
             if let (Some(tenant), Some(key), Some(begun)) = (next(), next(), next()) {
                 let owner = owner_of(&[text(&tenant)?.into(), text(&key)?.into()]);
                 let begun = text(&begun)?.parse().map_err(|_| corrupt())?;
@@ -316,6 +317,7 @@ impl Sessions for RedisSessions {
                 facts,
                 log_level,
                 subscriptions,
+                called,
             })))
         })
     }
@@ -351,6 +353,20 @@ impl Sessions for RedisSessions {
         }))
     }
 
+    fn note_call(
+        &self,
+        id: SessionId,
+        connector: ConnectorId,
+    ) -> BoxFuture<'_, Result<Changed, CacheError>> {
+        let connector = connector.as_uuid().as_simple().to_string();
+        Box::pin(async move {
+            self.change(&SESSION_CALL, id, |command| {
+                args(command, &[&connector, &CALLED_MAX]);
+            })
+            .await
+        })
+    }
+
     fn end(&self, id: SessionId) -> BoxFuture<'_, Result<bool, CacheError>> {
         Box::pin(self.end_now(id))
     }
@@ -368,6 +384,12 @@ fn text(bytes: &[u8]) -> Result<Box<str>, CacheError> {
     let text = std::str::from_utf8(bytes);
     let text = text.map_err(|_| CacheError::Failed("a session's record is no text".to_owned()))?;
     Ok(text.into())
+}
+
+/// Reads ids that are written in 32 digits each, one behind the other.
+fn connectors(bytes: &[u8]) -> Option<Vec<ConnectorId>> {
+    let ids = bytes.chunks(32).map(Uuid::try_parse_ascii);
+    ids.map(|id| id.ok().map(ConnectorId::new)).collect()
 }
 
 /// Reads URIs that are written as `<bytes>:<uri>`, one behind the other.

@@ -4,6 +4,7 @@
 
 mod backend;
 mod counters;
+mod failover;
 mod faults;
 mod mailboxes;
 mod marks;

@@ -93,6 +93,7 @@ on_both!(
     a_newer_standalone_stream_of_another_node_closes_the_one_before,
     a_standalone_stream_hears_only_from_the_node_that_it_is_read_at,
     mail_reaches_the_node_that_waits_however_early_it_comes,
+    mail_that_comes_through_both_nodes_at_once_all_arrives,
     a_name_that_a_newer_mailbox_of_another_node_took_leads_there,
     a_full_mailbox_of_another_node_refuses,
     of_all_who_race_for_a_mark_one_gets_it,
@@ -294,6 +295,40 @@ async fn mail_reaches_the_node_that_waits_however_early_it_comes<S>(
         }
     })
     .await;
+}
+
+async fn mail_that_comes_through_both_nodes_at_once_all_arrives<S>(
+    redis: &OnRedis<S>,
+    prefix: &str,
+) {
+    let (first, second) = (
+        redis.node(prefix, &limits()).await,
+        redis.node(prefix, &limits()).await,
+    );
+    let mut mailbox = first.mailboxes.open(SESSION, &["c:x"]).await.unwrap();
+
+    for round in 0..100 {
+        let (here, there) = (text(2 * round), text(2 * round + 1));
+        let sent = tokio::join!(
+            first.mailboxes.send(SESSION, "c:x", here.clone()),
+            second.mailboxes.send(SESSION, "c:x", there.clone()),
+            // Comes to its own node while that fetches what has come from the other.
+            async {
+                sleep(Duration::from_micros(50 * round)).await;
+                first.mailboxes.send(SESSION, "c:x", here.clone()).await
+            },
+        );
+        assert!(
+            sent.0.unwrap() && sent.1.unwrap() && sent.2.unwrap(),
+            "{round}"
+        );
+        let mut got = Vec::new();
+        while got.len() < 3 {
+            got.push(in_time(mailbox.next()).await.unwrap());
+        }
+        let count = |wanted: &Bytes| got.iter().filter(|message| *message == wanted).count();
+        assert_eq!((count(&here), count(&there)), (2, 1));
+    }
 }
 
 async fn a_name_that_a_newer_mailbox_of_another_node_took_leads_there<S>(

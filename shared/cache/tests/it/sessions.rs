@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use cache::{Cache, Changed, LocalLimits, SessionId, SessionLimits, SessionOwner};
-use domain::{KeyId, TenantId};
+use cache::{CALLED_MAX, Cache, Changed, LocalLimits, SessionId, SessionLimits, SessionOwner};
+use domain::{ConnectorId, KeyId, TenantId};
 use uuid::Uuid;
 
 use crate::backend::{Backend, LIMITS, on_each_backend};
@@ -17,6 +17,7 @@ on_each_backend!(
     a_session_lives_while_it_is_used_but_not_beyond_its_age,
     a_session_keeps_what_it_was_begun_with_and_what_was_set_since,
     subscriptions_are_bounded_by_count_and_by_bytes,
+    connectors_that_were_called_are_noted_once_each_and_bounded,
 );
 
 fn with(sessions: SessionLimits) -> LocalLimits {
@@ -169,6 +170,26 @@ async fn a_session_keeps_what_it_was_begun_with_and_what_was_set_since(backend: 
     let subscriptions: Vec<&str> = now.subscriptions.iter().map(AsRef::as_ref).collect();
     assert_eq!(subscriptions, ["a:1", "a:3"]);
     assert_eq!(before.log_level, None, "what was read stays as it was read");
+}
+
+async fn connectors_that_were_called_are_noted_once_each_and_bounded(backend: &impl Backend) {
+    let cache = backend.cache(&LIMITS).await;
+    let sessions = cache.sessions.as_ref();
+    let id = begin(&cache, 1, owner(1, 1)).await;
+    let connector = |n: usize| ConnectorId::new(Uuid::from_u128(n as u128));
+    let note = async |n| sessions.note_call(id, connector(n)).await.unwrap();
+
+    for n in 0..CALLED_MAX {
+        assert_eq!(note(n).await, Changed::Done);
+        assert_eq!(note(n / 2).await, Changed::Done, "noted already");
+    }
+    assert_eq!(note(CALLED_MAX).await, Changed::Full);
+
+    let record = sessions.touch(id).await.unwrap().unwrap();
+    let all: Vec<ConnectorId> = (0..CALLED_MAX).map(connector).collect();
+    assert_eq!(record.called, all);
+    sessions.end(id).await.unwrap();
+    assert_eq!(note(1).await, Changed::Gone);
 }
 
 async fn subscriptions_are_bounded_by_count_and_by_bytes(backend: &impl Backend) {
