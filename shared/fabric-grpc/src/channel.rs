@@ -17,6 +17,7 @@ use hyper::rt::{Executor, Read, Write};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tonic::body::Body;
@@ -28,6 +29,9 @@ use crate::{Role, Trust};
 
 /// For a connection to be made, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a request waits for a connection after one that broke, or could not be made: a peer that
+/// is there takes no longer, and a request that was not sent may go elsewhere.
+const AGAIN_WITHIN: Duration = Duration::from_millis(150);
 /// How often a silent peer is asked whether it is there, and how long it may take to say so: one
 /// that went without a word is noticed within three seconds.
 const PING_EVERY: Duration = Duration::from_secs(1);
@@ -76,6 +80,13 @@ struct State {
     error: String,
 }
 
+impl State {
+    /// Whether there was a connection that broke, or an attempt that failed.
+    fn has_failed(&self) -> bool {
+        self.failures > 0 || self.sender.is_some()
+    }
+}
+
 impl fmt::Debug for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Channel")
@@ -113,23 +124,59 @@ impl Channel {
         })))
     }
 
-    /// Whether the last attempt to connect failed a moment ago, so that the next request would
-    /// fail at once.
+    /// Whether there is a connection. A silent peer has one until that is noticed.
+    pub fn is_up(&self) -> bool {
+        living(&self.0.state()).is_some()
+    }
+
+    /// Whether the last attempt to connect failed a moment ago, or the one after that has not
+    /// succeeded yet, so that the next request would fail at once.
     pub fn is_down(&self) -> bool {
-        self.0.is_paused(&self.0.state())
+        let state = self.0.state();
+        let connects = || self.0.connecting.try_lock().is_err();
+        self.0.is_paused(&state) || (living(&state).is_none() && state.has_failed() && connects())
+    }
+
+    /// The connection, made first where there is none.
+    async fn sender(&self) -> Result<SendRequest<Body>, String> {
+        let (attempts, failed) = {
+            let state = self.0.state();
+            if let Some(sender) = living(&state) {
+                return Ok(sender);
+            }
+            if self.0.is_paused(&state) {
+                return Err(state.error.clone());
+            }
+            (state.attempts, state.has_failed())
+        };
+        if !failed {
+            return self.0.connected(attempts).await;
+        }
+        // One attempt at a time, which goes on without whoever asked first.
+        if self.0.connecting.try_lock().is_err() {
+            return Err("the connection broke and is not there again yet".to_owned());
+        }
+        let (tell, told) = oneshot::channel();
+        let inner = self.0.clone();
+        TokioExecutor::new().execute(async move {
+            let _ = tell.send(inner.connected(attempts).await);
+        });
+        match tokio::time::timeout(AGAIN_WITHIN, told).await {
+            Ok(Ok(connected)) => connected,
+            _ => Err("the peer does not take a connection at once".to_owned()),
+        }
     }
 
     async fn send(self, request: Request<Body>) -> Result<Response<Incoming>, Status> {
         let mut request = self.0.dress(request)?;
         let mut fresh = false;
         loop {
-            let mut sender = self.0.sender().await.map_err(not_sent)?;
+            let mut sender = self.sender().await.map_err(not_sent)?;
             let failed = match sender.try_send_request(request).await {
                 Ok(response) => return Ok(response),
                 Err(failed) => failed,
             };
             let mut failed = failed;
-            self.0.forget(&sender);
             match failed.take_message() {
                 // The connection was over and nobody had noticed.
                 Some(unsent) if !fresh => {
@@ -170,7 +217,7 @@ impl Inner {
 
     fn is_paused(&self, state: &State) -> bool {
         let until = state.pause_until;
-        state.sender.is_none() && until.is_some_and(|until| Instant::now() < until)
+        living(state).is_none() && until.is_some_and(|until| Instant::now() < until)
     }
 
     /// Says whom the request goes to, and who asks.
@@ -189,18 +236,8 @@ impl Inner {
         Ok(request)
     }
 
-    /// The connection, made first where there is none.
-    async fn sender(&self) -> Result<SendRequest<Body>, String> {
-        let attempts = {
-            let state = self.state();
-            if let Some(sender) = living(&state) {
-                return Ok(sender);
-            }
-            if self.is_paused(&state) {
-                return Err(state.error.clone());
-            }
-            state.attempts
-        };
+    /// Connects, unless another has done so, or tried to, since there were so many attempts.
+    async fn connected(&self, attempts: u64) -> Result<SendRequest<Body>, String> {
         let _turn = self.connecting.lock().await;
         {
             let state = self.state();
@@ -246,14 +283,6 @@ impl Inner {
                 handshake(TokioIo::new(stream)).await
             }
             None => handshake(TokioIo::new(stream)).await,
-        }
-    }
-
-    /// Drops a connection on which a request failed, if it is over.
-    fn forget(&self, sender: &SendRequest<Body>) {
-        let mut state = self.state();
-        if sender.is_closed() && state.sender.as_ref().is_some_and(SendRequest::is_closed) {
-            state.sender = None;
         }
     }
 }

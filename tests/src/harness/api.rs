@@ -12,6 +12,8 @@ pub(crate) struct Api {
     http: reqwest::Client,
     base: String,
     key: Option<String>,
+    /// Answers to changes come when these are in force at all gateways.
+    waits: bool,
 }
 
 /// A whole answer.
@@ -34,6 +36,15 @@ impl Api {
             http,
             base,
             key: key.map(str::to_owned),
+            waits: false,
+        }
+    }
+
+    /// The same, whose changes are answered when all gateways enforce them.
+    pub(super) fn waiting(self) -> Self {
+        Self {
+            waits: true,
+            ..self
         }
     }
 
@@ -42,15 +53,40 @@ impl Api {
     }
 
     pub(crate) async fn delete(&self, path: &str) -> Answer {
-        send(self.request(Method::DELETE, path)).await
+        self.change(self.request(Method::DELETE, &self.waited(path)))
+            .await
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
-        send(self.request(Method::POST, path).json(body)).await
+        let request = self.request(Method::POST, &self.waited(path));
+        self.change(request.json(body)).await
     }
 
     pub(crate) async fn patch(&self, path: &str, body: &Value) -> Answer {
-        send(self.request(Method::PATCH, path).json(body)).await
+        let request = self.request(Method::PATCH, &self.waited(path));
+        self.change(request.json(body)).await
+    }
+
+    /// The path of a change, with the wish to wait for it.
+    fn waited(&self, path: &str) -> String {
+        match path.split_once('?') {
+            _ if !self.waits => path.to_owned(),
+            Some((_, query)) if query.contains("wait=") => path.to_owned(),
+            Some(_) => format!("{path}&wait=true"),
+            None => format!("{path}?wait=true"),
+        }
+    }
+
+    /// Sends a change. One that was made and waited for is in force.
+    async fn change(&self, request: RequestBuilder) -> Answer {
+        let answer = send(request).await;
+        let made = (200..300).contains(&answer.status);
+        assert!(
+            !self.waits || !made || answer.header("turnbuckle-enforced") == "true",
+            "not everywhere: {:?}",
+            answer.headers
+        );
+        answer
     }
 
     /// A request to shape further; [`send`] sends it.

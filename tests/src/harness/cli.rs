@@ -4,12 +4,15 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use super::Home;
+use super::doors::settled;
+use super::{Api, Home};
 
 /// `turnbuckle` in the folder of a platform, with an environment to add to.
 pub(crate) struct Cli<'a> {
     home: &'a Home,
     env: Vec<(String, String)>,
+    /// Asked after each command whether all gateways have what it changed.
+    settles: Option<Api>,
 }
 
 /// What a command said.
@@ -25,6 +28,15 @@ impl<'a> Cli<'a> {
         Self {
             home,
             env: Vec::new(),
+            settles: None,
+        }
+    }
+
+    /// Waits after each command until what it changed is in force everywhere.
+    pub(super) fn settling(self, admin: Api) -> Self {
+        Self {
+            settles: Some(admin),
+            ..self
         }
     }
 
@@ -40,6 +52,9 @@ impl<'a> Cli<'a> {
         let output = tokio::task::spawn_blocking(move || command.output())
             .await
             .unwrap();
+        if let Some(admin) = &self.settles {
+            settled(admin).await;
+        }
         Said::new(output.unwrap())
     }
 

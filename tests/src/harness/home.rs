@@ -193,8 +193,11 @@ fn finish(mut child: Child, limit: Duration) -> (i32, String) {
     (status.code().unwrap_or(-1), text)
 }
 
-/// The binary lies beside the folder of the test programs.
+/// The binary lies beside the folder of the test programs, where `TURNBUCKLE_BINARY` names no other.
 pub(super) fn binary() -> PathBuf {
+    if let Some(other) = std::env::var_os("TURNBUCKLE_BINARY") {
+        return other.into();
+    }
     let test = std::env::current_exe().unwrap();
     let path = test.ancestors().nth(2).unwrap().join("turnbuckle");
     assert!(

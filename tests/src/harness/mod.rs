@@ -3,6 +3,7 @@
 mod api;
 mod cli;
 pub(crate) mod cluster;
+mod doors;
 mod home;
 mod mcp;
 mod node;

@@ -1,16 +1,20 @@
 //! A running `turnbuckle up`.
 
+use std::ops::Deref;
+use std::path::PathBuf;
 use std::process::{Child, ExitStatus};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::doors::Doors;
 use super::home::Ready;
-use super::{Api, Cli, Home, Mcp, Signal, eventually_blocking, signal};
+use super::{Api, Cli, Home, Signal, eventually_blocking, signal};
 
 /// A running process. Dropping it kills the process, and fails the test when it logged an error: nothing
 /// that a client, an upstream or a bad request does is one.
 pub(crate) struct Platform {
+    doors: Doors,
     /// Taken when the process is stopped on purpose.
     home: Option<Home>,
     child: Child,
@@ -20,9 +24,18 @@ pub(crate) struct Platform {
 }
 
 impl Platform {
+    /// Where scenarios run, for what they leave and say.
+    pub(crate) const PLACE: &str = "process";
+
     /// A new one with a data folder of its own.
     pub(crate) async fn start() -> Self {
-        Home::new().start().await
+        Self::start_with_env(&[]).await
+    }
+
+    /// The same with an environment.
+    pub(crate) async fn start_with_env(env: &[(&str, &str)]) -> Self {
+        let add = |home: Home, (name, value): &(&str, &str)| home.with_env(name, value);
+        env.iter().fold(Home::new(), add).start().await
     }
 
     pub(super) fn new(home: Home, child: Child, ready: Ready, log_start: usize) -> Self {
@@ -32,6 +45,7 @@ impl Platform {
             "the ready file names the data folder"
         );
         Self {
+            doors: Doors::of_one(&ready.url, home.admin_key()),
             home: Some(home),
             child,
             ready,
@@ -47,28 +61,18 @@ impl Platform {
         self.child.id()
     }
 
-    /// Where REST and MCP are, `http://127.0.0.1:PORT`.
-    pub(crate) fn url(&self) -> &str {
-        self.ready.url.trim_end_matches('/')
+    /// The processes that may run hosted servers.
+    pub(crate) fn hosts(&self) -> Vec<u32> {
+        vec![self.pid()]
+    }
+
+    /// Where these keep what hosted servers write.
+    pub(crate) fn host_folders(&self) -> Vec<PathBuf> {
+        vec![self.home().data_dir()]
     }
 
     pub(crate) fn grpc_url(&self) -> &str {
         &self.ready.grpc_url
-    }
-
-    /// The admin API with the platform admin's key.
-    pub(crate) fn admin(&self) -> Api {
-        self.api(&self.home().admin_key())
-    }
-
-    /// The admin API with another key.
-    pub(crate) fn api(&self, key: &str) -> Api {
-        Api::new(format!("{}/api/v1/admin", self.url()), Some(key))
-    }
-
-    /// Everything else over HTTP on the public port, with no key.
-    pub(crate) fn public(&self) -> Api {
-        Api::new(self.url().to_owned(), None)
     }
 
     /// The port of the operator.
@@ -76,47 +80,9 @@ impl Platform {
         Api::new(self.ready.admin_url.trim_end_matches('/').to_owned(), None)
     }
 
-    /// A tenant's endpoint with all connectors.
-    pub(crate) fn mcp(&self, tenant: &str, key: &str) -> Mcp {
-        Mcp::new(format!("{}/api/v1/{tenant}/mcp", self.url()), key)
-    }
-
-    /// A tenant's endpoint of one connector.
-    pub(crate) fn connector_mcp(&self, tenant: &str, connector: &str, key: &str) -> Mcp {
-        Mcp::new(
-            format!("{}/api/v1/{tenant}/connectors/{connector}/mcp", self.url()),
-            key,
-        )
-    }
-
     /// The command line, run in the folder of the platform.
     pub(crate) fn cli(&self) -> Cli<'_> {
-        Cli::new(self.home())
-    }
-
-    /// Creates a tenant and a `tenant_user` key; returns the key's secret.
-    pub(crate) async fn tenant(&self, slug: &str) -> String {
-        let tenant = json!({ "slug": slug, "name": slug });
-        self.admin().post("/tenants", &tenant).await.expect(201);
-        self.key(slug, "tenant_user").await
-    }
-
-    /// Creates a key of a tenant; returns its secret.
-    pub(crate) async fn key(&self, tenant: &str, scope: &str) -> String {
-        let key = json!({ "name": format!("a {scope}"), "scope": scope, "tenant": tenant });
-        let created = self.admin().post("/keys", &key).await.expect(201);
-        created["secret"].as_str().unwrap().to_owned()
-    }
-
-    /// Creates a connector and waits for its first sync, which must work; returns it.
-    pub(crate) async fn connector(&self, tenant: &str, connector: &Value) -> Value {
-        let path = format!("/tenants/{tenant}/connectors?wait=true");
-        let created = self.admin().post(&path, connector).await.expect(201);
-        assert_eq!(
-            created["sync"]["state"], "ok",
-            "the first sync works: {created}"
-        );
-        created
+        self.doors.cli(self.home())
     }
 
     /// The metrics' text.
@@ -173,6 +139,14 @@ pub(super) fn is_error(line: &str) -> bool {
     match serde_json::from_str::<Value>(line) {
         Ok(event) => event["level"] == "ERROR",
         Err(_) => line.contains("panicked at"),
+    }
+}
+
+impl Deref for Platform {
+    type Target = Doors;
+
+    fn deref(&self) -> &Doors {
+        &self.doors
     }
 }
 

@@ -3,7 +3,8 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Api, Mcp, Platform};
+use super::Platform;
+use crate::harness::{Answer, Api, Mcp};
 
 /// Every operation of the admin API: method and path, from its own document, with `tenant` and
 /// values that exist nowhere in the place of its parameters.

@@ -7,7 +7,8 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::harness::{Mcp, NodeServer, Platform, clients_folder, node_script};
+use super::Platform;
+use crate::harness::{Mcp, NodeServer, clients_folder, node_script};
 
 /// A script in `tests/clients`, with the modes to run it in.
 struct Sdk {

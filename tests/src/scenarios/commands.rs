@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use crate::harness::{NodeServer, Platform, node_script};
+use super::Platform;
+use crate::harness::{NodeServer, node_script};
 
 const EVERYTHING: &str = "node_modules/@modelcontextprotocol/server-everything/dist/index.js";
 
@@ -277,7 +278,7 @@ async fn the_address_and_the_key_come_from_flags_or_the_environment_too() {
     let platform = Platform::start().await;
     let elsewhere = crate::harness::Home::new();
     let cli = crate::harness::Cli::new(&elsewhere);
-    let key = platform.home().admin_key();
+    let key = platform.admin_key();
 
     let said = cli.run(&["connector", "types"]).await;
     assert_ne!(said.code, 0, "there is no platform here");
@@ -291,7 +292,7 @@ async fn the_address_and_the_key_come_from_flags_or_the_environment_too() {
         "--url",
         platform.url(),
         "--api-key",
-        &key,
+        key,
         "connector",
         "types",
     ];
@@ -299,6 +300,6 @@ async fn the_address_and_the_key_come_from_flags_or_the_environment_too() {
 
     let cli = cli
         .with_env("TURNBUCKLE_URL", platform.url())
-        .with_env("TURNBUCKLE_API_KEY", &key);
+        .with_env("TURNBUCKLE_API_KEY", key);
     cli.run(&["connector", "types"]).await.expect(0);
 }

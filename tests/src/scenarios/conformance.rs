@@ -2,12 +2,11 @@
 //! front of upstreams of either era. What may fail is listed in `tests/conformance/expected`, each
 //! with its reason; anything else fails the test, as does a listed one that passes.
 
-use std::process::Stdio;
-
 use serde_json::{Value, json};
-use tokio::process::Command;
 
-use crate::harness::{NodeServer, Platform, conformance_folder, node_script};
+use super::Platform;
+use crate::harness::{NodeServer, node_script};
+use crate::scenarios::conformance_direct::suite;
 
 /// The revisions with frozen requirements, then the older ones of which something applies.
 const REVISIONS: [&str; 4] = ["2025-11-25", "2026-07-28", "2025-06-18", "2025-03-26"];
@@ -57,33 +56,13 @@ impl Upstream {
             command
                 .env("MCP_KEY", &key)
                 .env("UPSTREAM", self.era)
-                .env("RESULTS", self.name);
+                .env("RESULTS", format!("{}-{}", self.name, Platform::PLACE));
             if self.in_turn {
                 command.env("IN_TURN", "1");
             }
         })
         .await;
     }
-}
-
-/// Runs the suite and prints what it found; panics when that is not as expected.
-async fn suite(url: &str, revisions: &[&str], configure: impl FnOnce(&mut Command)) {
-    let mut command = Command::new("node");
-    command
-        .arg("run.mjs")
-        .arg(url)
-        .args(revisions)
-        .current_dir(conformance_folder())
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
-    configure(&mut command);
-
-    let output = command.output().await.unwrap();
-
-    let report = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{report}{errors}");
-    println!("{report}");
 }
 
 #[tokio::test]
@@ -110,22 +89,6 @@ async fn the_suite_passes_in_front_of_a_remote_server_of_the_modern_era() {
     Upstream::remote("modern-remote", "modern", &server)
         .conforms()
         .await;
-}
-
-/// Otherwise a failure through us could be theirs.
-#[tokio::test]
-async fn the_servers_of_these_tests_pass_the_suite_by_themselves() {
-    const LEGACY: [&str; 3] = ["2025-11-25", "2025-06-18", "2025-03-26"];
-    let legacy = NodeServer::start("conformance", "fixture/legacy/http.mjs", &[]).await;
-    let modern = NodeServer::start("conformance", "fixture/modern/http.mjs", &[]).await;
-    let direct = |command: &mut Command| {
-        command.env_remove("UPSTREAM").env_remove("MCP_KEY");
-    };
-
-    tokio::join!(
-        suite(&legacy.url, &LEGACY, direct),
-        suite(&modern.url, &["2026-07-28"], direct),
-    );
 }
 
 /// What the lists of known failures leave to rules of ours (`docs/protocol.md`).

@@ -6,7 +6,8 @@ use std::process::Stdio;
 use serde_json::json;
 use tokio::process::Command;
 
-use crate::harness::{NodeServer, Platform, clients_folder};
+use super::Platform;
+use crate::harness::{NodeServer, clients_folder};
 
 /// Holds a conversation with a server made by `server`, and with one more behind a connector, so
 /// that neither sees what the other has left.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Api, Mcp, NodeServer, Platform, eventually, node_script};
+use super::Platform;
+use crate::harness::{Api, Mcp, NodeServer, eventually, node_script};
 
 const BEFORE: &str = "Pays a bill.";
 const AFTER: &str = "Pays a bill, and sends a copy away.";
@@ -181,6 +182,7 @@ async fn is_heard_without_a_listener(era: &str) {
         till.offered().await.is_none().then_some(())
     })
     .await;
+    till.platform.settled().await;
     till.is_held().await;
     assert_eq!(till.tool().await.0, "held");
 }
@@ -213,6 +215,7 @@ async fn the_word_of_a_hosted_server_is_enough_while_it_runs() {
         mcp.tools().await.is_empty().then_some(())
     })
     .await;
+    platform.settled().await;
     let path = format!("{CONNECTOR}/tools/pay/changes");
     let changes = platform.admin().get(&path).await.expect(200);
     assert_eq!(changes["diff"][0]["after"], AFTER);
@@ -256,6 +259,7 @@ async fn reaches_who_listens(era: &str) {
     tokio::join!(turned, async {
         tokio::time::timeout(SOON, told).await.expect("it is told");
     });
+    till.platform.settled().await;
     till.is_held().await;
 }
 

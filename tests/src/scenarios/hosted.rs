@@ -1,15 +1,14 @@
 //! Servers that Turnbuckle runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::{
-    Platform, alive, clients_folder, descendants, eventually_blocking, node_script,
-};
+use super::Platform;
+use crate::harness::{alive, clients_folder, descendants, eventually_blocking, node_script};
 
 #[tokio::test]
 async fn the_whole_process_tree_dies_with_a_killed_owner() {
@@ -28,18 +27,17 @@ async fn the_whole_process_tree_dies_with_a_killed_owner() {
     assert_eq!(process["state"], "running");
     let server = u32::try_from(process["pid"].as_u64().unwrap()).unwrap();
     // Its children tell their numbers on standard error; one has left the session and was orphaned.
-    let platform_pid = platform.pid();
     let mut strays = stray_children(&platform).await;
     strays.retain(|pid| alive(*pid));
     assert!(!strays.is_empty());
-    let mut tree = descendants(platform_pid);
+    let mut tree = hosted_processes(&platform);
     tree.extend(strays);
     assert!(
         tree.contains(&server) && tree.iter().all(|pid| alive(*pid)),
         "{tree:?}"
     );
 
-    let home = platform.kill();
+    let rest = platform.kill();
 
     eventually_blocking(
         Duration::from_secs(5),
@@ -47,7 +45,13 @@ async fn the_whole_process_tree_dies_with_a_killed_owner() {
         || tree.iter().all(|pid| !alive(*pid)).then_some(()),
     )
     .await;
-    drop(home);
+    drop(rest);
+}
+
+/// All that runs below the platform.
+fn hosted_processes(platform: &Platform) -> BTreeSet<u32> {
+    let hosts = platform.hosts().into_iter();
+    hosts.flat_map(descendants).collect()
 }
 
 /// Process ids that `forking-server.mjs` wrote to its standard error, read through REST.
@@ -73,7 +77,7 @@ async fn a_removed_connector_takes_its_processes_along() {
         "slug": "forks", "type": "hosted_mcp", "config": { "command": ["node", script] },
     });
     platform.connector("acme", &connector).await;
-    let mut tree = descendants(platform.pid());
+    let mut tree = hosted_processes(&platform);
     tree.extend(stray_children(&platform).await);
     assert!(!tree.is_empty());
 
@@ -93,8 +97,8 @@ async fn a_removed_connector_takes_its_processes_along() {
 
 #[tokio::test]
 async fn a_hosted_server_sees_its_own_environment_and_nothing_of_ours() {
-    let home = crate::harness::Home::new().with_env("SECRET_OF_THE_OPERATOR", "must-not-travel");
-    let platform = home.start().await;
+    let env = [("SECRET_OF_THE_OPERATOR", "must-not-travel")];
+    let platform = Platform::start_with_env(&env).await;
     let user = platform.tenant("acme").await;
     let script = node_script(
         "clients",
@@ -130,9 +134,10 @@ async fn a_hosted_server_sees_its_own_environment_and_nothing_of_ours() {
         .filter(|name| !given.contains(&name.as_str()))
         .collect();
     assert!(strange.is_empty(), "{strange:?}");
-    let own = platform.home().data_dir().canonicalize().unwrap();
+    let own = platform.host_folders().into_iter();
+    let mut own = own.map(|folder| folder.canonicalize().unwrap());
     assert!(
-        Path::new(&seen["HOME"]).starts_with(own),
+        own.any(|folder| Path::new(&seen["HOME"]).starts_with(folder)),
         "a home of its own: {}",
         seen["HOME"]
     );

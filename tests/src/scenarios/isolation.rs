@@ -3,8 +3,9 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::Platform;
 use super::access::{operations, try_operation};
-use crate::harness::{Answer, Mcp, NodeServer, Platform, Session};
+use crate::harness::{Answer, Mcp, NodeServer, Session};
 
 /// `acme` and `rival`, each with a connector of the same name and keys of its own.
 struct Two {

@@ -81,7 +81,8 @@ pub struct GatewayConfig {
     enforced: AtomicI64,
     load: OnceLock<Box<dyn Fn() -> u32 + Send + Sync>>,
     process: Process,
-    kept_workers: Mutex<Vec<String>>,
+    /// Name and address of those that are kept on disk.
+    kept_workers: Mutex<Vec<(String, String)>>,
     unwritten: Mutex<HashSet<Option<String>>>,
     write: Notify,
     served_old: AtomicBool,
@@ -188,12 +189,12 @@ impl GatewayConfig {
         Ok(())
     }
 
-    /// Keeps where the workers are, when that is somewhere else than it was.
+    /// Keeps who the workers are and where, when that is not as it was.
     fn keep_workers(&self, workers: &[WorkerAddress]) {
         // None at all are no help to a gateway that starts.
         let places: Vec<_> = workers
             .iter()
-            .map(|worker| worker.address.clone())
+            .map(|worker| (worker.node.clone(), worker.address.clone()))
             .collect();
         let mut kept = self.kept_workers.lock().expect("no panic while held");
         if places.is_empty() || *kept == places {

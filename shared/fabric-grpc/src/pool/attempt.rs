@@ -1,5 +1,7 @@
 //! One call on one worker.
 
+use std::sync::Arc;
+
 use fabric::{Effect, Events, Failure, FailureKind, Method, Outcome};
 use proto::fabric::v1;
 use proto::fabric::v1::execute_response::Message;
@@ -20,7 +22,7 @@ pub(super) enum Attempt {
 
 impl Member {
     pub(super) async fn attempt(
-        &self,
+        self: &Arc<Self>,
         call: v1::Call,
         method: Method,
         events: Option<&Events>,
@@ -35,7 +37,9 @@ impl Member {
         };
         let message = Some(v1::execute_request::Message::Call(call));
         let only = futures_util::stream::iter([v1::ExecuteRequest { message }]);
-        let mut told = match self.client().execute(Request::new(only)).await {
+        let mut client = self.client();
+        let taken_up = self.taking_up(client.execute(Request::new(only)));
+        let mut told = match taken_up.await {
             Ok(response) => response.into_inner(),
             Err(status) => return self.ended_by(&status),
         };

@@ -92,8 +92,11 @@ impl Inner {
     /// The less loaded of two that chance picks, the other one, and a third.
     fn lightly_loaded(&self) -> Vec<Arc<Member>> {
         let mut members = self.open();
-        // Those that cannot be reached are the last resort.
-        let down: Vec<_> = members.extract_if(.., |member| member.is_down()).collect();
+        // Those that cannot be reached, or do not take up what they are sent, are the last resort.
+        let doubtful =
+            |member: &mut Arc<Member>| member.is_suspect() || member.is_lost() || member.is_down();
+        let mut down: Vec<_> = members.extract_if(.., doubtful).collect();
+        down.sort_by_key(|member| (member.is_lost(), member.is_down()));
         let mut chance = mix(self
             .turn
             .fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed));

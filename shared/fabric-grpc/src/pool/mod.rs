@@ -9,7 +9,7 @@ mod state;
 mod workers;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -44,7 +44,7 @@ pub struct PoolConfig {
     /// How much longer than a call's deadline a worker's answer is waited for: it gives up by
     /// itself, and says why.
     pub deadline_slack: Duration,
-    /// How long a call waits for a worker where none can be reached.
+    /// How long a call, or a reading of tools, waits for a worker where none can be reached.
     pub worker_patience: Duration,
 }
 
@@ -68,6 +68,8 @@ struct Inner {
     members: ArcSwap<Vec<Arc<Member>>>,
     /// The members are others now.
     changed: Notify,
+    /// Whether anybody has said who the members are.
+    told: AtomicBool,
     metrics: PoolMetrics,
     /// Makes choices among equals even.
     turn: AtomicU64,
@@ -89,6 +91,7 @@ impl WorkerPool {
             trust: trust.clone(),
             members: ArcSwap::default(),
             changed: Notify::new(),
+            told: AtomicBool::new(false),
             metrics: PoolMetrics::default(),
             turn: AtomicU64::new(0),
         }))
@@ -96,7 +99,19 @@ impl WorkerPool {
 
     /// From now on these are the workers. Connections to those that stay are kept; calls on those
     /// that go run to their end.
+    ///
+    /// Who tells of no worker at all may be cut off from them: those that were there and are still
+    /// connected go on.
     pub fn set(&self, workers: Vec<WorkerAddress>) {
+        if workers.is_empty() {
+            let mut left = self.0.open();
+            left.retain(|member| member.is_connected());
+            if !left.is_empty() {
+                tracing::warn!("no worker is told any more: those that are connected go on");
+                self.0.members.store(Arc::new(left));
+                return;
+            }
+        }
         let before = self.0.members.load();
         let mut members: Vec<Arc<Member>> = Vec::with_capacity(workers.len());
         for told in workers {
@@ -116,7 +131,21 @@ impl WorkerPool {
         }
         self.0.metrics.workers.set(members.len() as i64);
         self.0.members.store(Arc::new(members));
+        self.0.told.store(true, Ordering::Release);
         self.0.changed.notify_waiters();
+    }
+
+    /// Resolves once it is known who the workers are, even if there are none.
+    pub async fn known(&self) {
+        loop {
+            let changed = self.0.changed.notified();
+            let mut changed = std::pin::pin!(changed);
+            changed.as_mut().enable();
+            if self.0.told.load(Ordering::Acquire) {
+                return;
+            }
+            changed.await;
+        }
     }
 
     /// Has its calls counted among the metrics of a process; once.
@@ -171,9 +200,16 @@ impl Inner {
         let ends = matches!(method, Method::GiveUp | Method::Reply);
         let (mut refused, mut tried) = (None, false);
         loop {
-            let changed = self.changed.notified();
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
             let candidates = self.candidates(place, named.as_deref());
             for member in candidates {
+                // What is sent to one that stands still may have an effect there later.
+                member.settled().await;
+                if member.is_lost() {
+                    refused.get_or_insert((Refused::NotSent, None));
+                    continue;
+                }
                 if std::mem::replace(&mut tried, true) {
                     self.metrics.retries.inc();
                     let left = deadline.saturating_sub(begun.elapsed());
@@ -211,12 +247,14 @@ impl Inner {
                 refused,
                 None | Some((Refused::NotSent | Refused::Draining, None))
             );
-            if named.is_some() || !nobody || left.is_zero() {
+            // Whether the worker that holds a call has gone can be said only once they are known.
+            let held = named.is_some() && self.told.load(Ordering::Acquire);
+            if held || !nobody || left.is_zero() {
                 break;
             }
             // One may be on its way: a start, or the other one of a rolling upgrade.
             tokio::select! {
-                () = changed => {}
+                () = &mut changed => {}
                 () = tokio::time::sleep(left.min(LOOK_AGAIN)) => {}
             }
         }

@@ -10,14 +10,15 @@ use fabric::{
 };
 use futures_util::future::join_all;
 use proto::fabric::v1;
+use tokio::time::Instant;
 use tonic::Status;
 
 use super::choice::{by_rendezvous, key_of};
 use super::member::Member;
-use super::{CANDIDATES, WorkerPool};
+use super::{CANDIDATES, LOOK_AGAIN, WorkerPool};
 use crate::LISTING_MAX_BYTES;
 use crate::convert::{failure_from, listing_from, process_from, stderr_from};
-use crate::refusal::nothing_happened;
+use crate::refusal::{Refused, nothing_happened};
 
 /// For the reading of a tool list, beyond what a worker takes for it by itself.
 const LISTING: Duration = Duration::from_secs(125);
@@ -123,22 +124,37 @@ impl Workers for WorkerPool {
             version,
         };
         Box::pin(async move {
-            let mut candidates = by_rendezvous(self.0.open(), key_of(connector));
-            candidates.truncate(CANDIDATES);
-            for member in candidates {
-                let mut client = member.client().max_decoding_message_size(LISTING_MAX_BYTES);
-                match within(LISTING, client.list_tools(request.clone())).await {
-                    Ok(response) => return read_listing(response),
-                    Err(status) if nothing_happened(&status) => member.silent(&status),
-                    Err(status) => {
-                        member.silent(&status);
+            let until = Instant::now() + self.0.config.worker_patience;
+            loop {
+                let changed = self.0.changed.notified();
+                let mut candidates = by_rendezvous(self.0.open(), key_of(connector));
+                candidates.truncate(CANDIDATES);
+                let mut nobody = true;
+                for member in candidates {
+                    let mut client = member.client().max_decoding_message_size(LISTING_MAX_BYTES);
+                    let status = match within(LISTING, client.list_tools(request.clone())).await {
+                        Ok(response) => return read_listing(response),
+                        Err(status) => status,
+                    };
+                    member.silent(&status);
+                    if !nothing_happened(&status) {
                         let message = "the worker that read the tools has gone";
                         return Err(failure(FailureKind::Died, message, Effect::Possible));
                     }
+                    let why = Refused::of(&status);
+                    nobody &= matches!(why, Some(Refused::NotSent | Refused::Draining));
+                }
+                let left = until.saturating_duration_since(Instant::now());
+                if !nobody || left.is_zero() {
+                    let message = "no worker can be reached";
+                    return Err(failure(FailureKind::Unreachable, message, Effect::None));
+                }
+                // As for a call: one may be on its way, and this control-plane the last to know.
+                tokio::select! {
+                    () = changed => {}
+                    () = tokio::time::sleep(left.min(LOOK_AGAIN)) => {}
                 }
             }
-            let message = "no worker can be reached";
-            Err(failure(FailureKind::Unreachable, message, Effect::None))
         })
     }
 

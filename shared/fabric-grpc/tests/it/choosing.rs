@@ -84,6 +84,40 @@ async fn calls_without_affinity_are_spread() {
 }
 
 #[tokio::test]
+async fn the_reading_of_tools_waits_for_a_worker_that_is_on_its_way() {
+    let worker = Behind::new(Worker::answering("\"a\""));
+    let pool = pool_of(&trust(&insecure(), Role::ControlPlane), Vec::new());
+    let (tenant, connector) = (
+        TenantId::new(Uuid::from_u128(1)),
+        ConnectorId::new(Uuid::from_u128(7)),
+    );
+
+    let comes = async {
+        // The reading has begun, and found nobody.
+        tokio::task::yield_now().await;
+        pool.set(vec![worker.told("a")]);
+    };
+    let (read, ()) =
+        within(async { tokio::join!(pool.list_tools(tenant, connector, 1), comes) }).await;
+    assert_eq!(
+        read.unwrap_err().kind,
+        FailureKind::Credential,
+        "it was asked"
+    );
+
+    worker.served.kill();
+    within(worker.served.process.tasks.finished()).await;
+    pool.set(Vec::new());
+    let read = within(pool.list_tools(tenant, connector, 1))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (read.kind, read.effect),
+        (FailureKind::Unreachable, Effect::None)
+    );
+}
+
+#[tokio::test]
 async fn a_connector_is_released_everywhere_and_its_tools_are_read_by_its_owner() {
     let workers = three();
     let control_plane = trust(&insecure(), Role::ControlPlane);

@@ -4,8 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use domain::ConnectorId;
 use fabric::*;
+use fabric_grpc::{PoolConfig, WorkerPool};
+use futures_util::future::join_all;
 use tokio::net::TcpListener;
+use uuid::Uuid;
 
 use crate::rig::*;
 
@@ -99,6 +103,65 @@ async fn a_peer_that_is_silent_is_noticed_within_a_few_seconds() {
         "{:?}",
         begun.elapsed()
     );
+}
+
+/// A connector that belongs to this one of two workers.
+async fn connector_of(worker: &str) -> ConnectorId {
+    let (first, second) = (
+        Behind::new(Worker::answering("w1")),
+        Behind::new(Worker::answering("w2")),
+    );
+    let pool = pool(vec![first.told("w1"), second.told("w2")]);
+    let mut call = call();
+    call.affinity = Affinity::Connector;
+    for number in 0.. {
+        call.connector = ConnectorId::new(Uuid::from_u128(number));
+        if text(&within(pool.execute(call.clone(), None)).await) == worker {
+            break;
+        }
+    }
+    call.connector
+}
+
+#[tokio::test]
+async fn a_worker_that_stands_still_fails_only_what_it_was_sent_before_that_was_noticed() {
+    // It takes connections and says nothing, as a process that is stopped.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let good = Behind::new(Worker::answering("\"good\""));
+    let pool = pool(vec![
+        told("w1", silent.local_addr().unwrap()),
+        good.told("w2"),
+    ]);
+    let mut owned = call();
+    owned.affinity = Affinity::Connector;
+    owned.connector = connector_of("w1").await;
+    let stuck = pool.execute(owned.clone(), None);
+    let others = async {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        // From now on who can go elsewhere does so at once.
+        let began = Instant::now();
+        for _ in 0..50 {
+            assert_eq!(text(&pool.execute(call(), None).await), "\"good\"");
+        }
+        assert!(began.elapsed() < Duration::from_millis(500));
+        // Who belongs there is not sent there, and goes elsewhere once the worker is lost.
+        let began = Instant::now();
+        let waited = join_all((0..10).map(|_| pool.execute(owned.clone(), None))).await;
+        assert!(waited.iter().all(|outcome| text(outcome) == "\"good\""));
+        began.elapsed()
+    };
+
+    let (stuck, waited) = within(async { tokio::join!(stuck, others) }).await;
+
+    assert_eq!(failure(stuck).effect, Effect::Possible);
+    assert!(waited < Duration::from_millis(3500), "{waited:?}");
+    // While nobody answers there, calls do not wait for attempts to connect.
+    for _ in 0..20 {
+        let began = Instant::now();
+        let outcome = within(pool.execute(owned.clone(), None)).await;
+        assert_eq!(text(&outcome), "\"good\"");
+        assert!(began.elapsed() < Duration::from_millis(400));
+    }
 }
 
 #[tokio::test]
@@ -219,6 +282,8 @@ async fn a_state_goes_back_to_its_worker_and_to_others_when_that_is_gone() {
     let modern = within(pool.execute(with_state(Method::CallTool, "gone~second"), None)).await;
     assert_eq!(text(&modern), "\"done\"");
     // Nobody is left who could know.
+    second.served.kill();
+    within(second.served.process.tasks.finished()).await;
     pool.set(Vec::new());
     let lost = within(pool.execute(with_state(Method::CallTool, "w1~first"), None)).await;
     let lost = failure(lost);
@@ -231,6 +296,41 @@ async fn a_state_goes_back_to_its_worker_and_to_others_when_that_is_gone() {
         let ended = within(pool.execute(with_state(method, "w1~first"), None)).await;
         assert_eq!(text(&ended), "{}");
     }
+}
+
+#[tokio::test]
+async fn workers_that_are_connected_go_on_when_nobody_tells_of_any() {
+    let behind = Behind::new(Worker::answering("\"here\""));
+    let pool = before(&behind);
+    assert_eq!(text(&within(pool.execute(call(), None)).await), "\"here\"");
+
+    pool.set(Vec::new());
+    assert_eq!(text(&within(pool.execute(call(), None)).await), "\"here\"");
+
+    behind.served.kill();
+    within(behind.served.process.tasks.finished()).await;
+    let gone = failure(within(pool.execute(call(), None)).await);
+    assert_eq!(
+        (gone.kind, gone.effect),
+        (FailureKind::Unreachable, Effect::None)
+    );
+}
+
+#[tokio::test]
+async fn a_held_call_is_not_given_up_before_the_workers_are_known() {
+    let behind = Behind::new(asking("s1"));
+    let pool = WorkerPool::new(PoolConfig::default(), &trust(&insecure(), Role::Gateway));
+    let again = pool.execute(with_state(Method::CallTool, "w1~s1"), None);
+    let telling = async {
+        // The call has begun, and found nobody.
+        tokio::task::yield_now().await;
+        pool.set(vec![behind.told("w1")]);
+        pool.known().await;
+    };
+
+    let (outcome, ()) = within(async { tokio::join!(again, telling) }).await;
+
+    assert_eq!(text(&outcome), "\"done\"");
 }
 
 #[tokio::test]

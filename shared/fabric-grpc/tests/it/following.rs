@@ -205,6 +205,14 @@ struct Following {
 }
 
 impl Following {
+    /// What its metrics say of the age of its configuration.
+    fn age(&self) -> f64 {
+        let text = self.process.metrics.encode();
+        let name = "turnbuckle_config_line_age_seconds ";
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.map_or(0.0, |age| age.parse().unwrap())
+    }
+
     async fn start(at: &[SocketAddr], state: &Path) -> anyhow::Result<Self> {
         let trust = trust(&insecure(), Role::Gateway);
         let (trigger, process) = Process::new();
@@ -319,6 +327,31 @@ async fn workers_are_told_as_they_come_and_go() {
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn a_node_knows_how_long_it_has_heard_of_no_control_plane() {
+    let (plane, state) = (Plane::new(), tempfile::tempdir().unwrap());
+    let served = serve(&plane);
+    let gateway = Following::start(&[served.address], state.path())
+        .await
+        .unwrap();
+    let age_becomes = async |right: fn(f64) -> bool| {
+        within(async {
+            while !right(gateway.age()) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    };
+
+    // There is nothing to tell, and it is spoken to all the same.
+    for _ in 0..2 {
+        age_becomes(|age| age > 0.6).await;
+        age_becomes(|age| age < 0.4).await;
+    }
+    served.kill();
+    age_becomes(|age| age > 2.5).await;
 }
 
 #[tokio::test]

@@ -25,6 +25,8 @@ pub(crate) struct Member {
     pub(super) listen: u16,
     pub(super) admin: u16,
     child: Option<Guarded>,
+    /// What its environment has besides.
+    env: Vec<(String, String)>,
 }
 
 /// What a process holds: memory in MiB, open descriptors, processes below it.
@@ -44,11 +46,16 @@ impl Member {
             listen: super::free_port(),
             admin: super::free_port(),
             child: None,
+            env: Vec::new(),
         }
     }
 
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(super) fn role(&self) -> &str {
+        self.role
     }
 
     /// Where a gateway or worker keeps what it needs after a restart.
@@ -61,9 +68,19 @@ impl Member {
         format!("http://127.0.0.1:{}", self.listen)
     }
 
+    /// Of `listen`.
+    pub(crate) fn port(&self) -> u16 {
+        self.listen
+    }
+
     /// Health and metrics.
     pub(crate) fn operator(&self) -> Api {
         Api::new(format!("http://127.0.0.1:{}", self.admin), None)
+    }
+
+    /// Where it says whether it is ready.
+    pub(crate) fn ready_url(&self) -> String {
+        format!("http://127.0.0.1:{}/health/ready", self.admin)
     }
 
     /// What `/health/ready` says: `status`, `pending`, `degraded`.
@@ -82,8 +99,31 @@ impl Member {
         fs::write(self.file("toml"), toml).unwrap();
     }
 
+    /// Changes what its configuration says.
+    pub(super) fn change_config(&self, change: impl Fn(String) -> String) {
+        let toml = fs::read_to_string(self.file("toml")).unwrap();
+        self.write_config(&change(toml));
+    }
+
+    /// Adds a variable to its environment, from its next start on.
+    pub(super) fn add_env(&mut self, name: &str, value: &str) {
+        self.env.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// What the other processes call it; another name after each start.
+    pub(crate) fn node(&self) -> String {
+        let ready = fs::read_to_string(self.file("json")).unwrap();
+        let ready: Value = serde_json::from_str(&ready).unwrap();
+        ready["node"].as_str().unwrap().to_owned()
+    }
+
     /// Starts it, without waiting for anything.
     pub(crate) fn launch(&mut self) {
+        self.launch_with(&[]);
+    }
+
+    /// The same, with further flags.
+    pub(crate) fn launch_with(&mut self, flags: &[&str]) {
         assert!(self.child.is_none(), "{} runs", self.name);
         let _ = fs::remove_file(self.file("json"));
         let log = File::options()
@@ -98,10 +138,12 @@ impl Member {
             .arg(self.file("toml"))
             .arg("--ready-file")
             .arg(self.file("json"))
+            .args(flags)
             .current_dir(&self.folder)
             .env_clear()
             .env("HOME", &self.folder)
             .env("TURNBUCKLE_LOG__FORMAT", "json")
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::from(log.try_clone().unwrap()))
             .stderr(Stdio::from(log));
         if let Some(path) = std::env::var_os("PATH") {

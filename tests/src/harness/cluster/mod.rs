@@ -1,10 +1,14 @@
 //! A cluster of real processes: two control-planes, two gateways and two workers, with a Postgres, a
 //! Redis and a NATS of their own, each of which a scenario can kill, stop and start again.
 
+mod balanced;
+mod balancer;
 mod config;
 mod member;
+mod recorder;
 mod servers;
 mod stage;
+mod stream;
 mod traffic;
 mod wire;
 
@@ -18,11 +22,14 @@ use testkit::postgres::Private;
 use testkit::redis::Redis;
 
 use super::Api;
+pub(crate) use balanced::Balanced;
 pub(crate) use member::{Holds, Member};
+pub(crate) use recorder::Recorder;
 use servers::Servers;
 pub(crate) use stage::Stage;
+pub(crate) use stream::{Next, Stream};
 pub(crate) use traffic::Traffic;
-pub(crate) use wire::{Got, Legacy, Next, Stream, Wire};
+pub(crate) use wire::{Got, Legacy, Wire};
 
 /// How many of each role there are.
 pub(crate) const PAIR: usize = 2;
@@ -93,10 +100,27 @@ impl Cluster {
         }
     }
 
+    /// Changes the configuration of members; it counts from their next start.
+    pub(crate) fn configure_further(&self, role: &str, change: impl Fn(String) -> String) {
+        let members = self.members().filter(|member| member.role() == role);
+        members.for_each(|member| member.change_config(&change));
+    }
+
+    /// `127.0.0.1:PORT` where each control-plane is reached by the other roles.
+    pub(crate) fn fabric_addresses(&self) -> Vec<String> {
+        let ports = self.fabric.iter();
+        ports.map(|port| format!("127.0.0.1:{port}")).collect()
+    }
+
     /// `127.0.0.1:PORT` of each worker.
     pub(crate) fn worker_addresses(&self) -> Vec<String> {
         let address = |worker: &Member| format!("127.0.0.1:{}", worker.listen);
         self.workers.iter().map(address).collect()
+    }
+
+    /// Where the files of the processes are.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     /// Errors with this text are what the scenario is about.
@@ -123,9 +147,14 @@ impl Cluster {
 
     /// The admin API of a control-plane with the platform admin's key.
     pub(crate) fn admin(&self, control_plane: usize) -> Api {
-        let key = std::fs::read_to_string(self.folder.path().join("admin.key")).unwrap();
         let url = self.control_planes[control_plane].url();
-        Api::new(format!("{url}/api/v1/admin"), Some(key.trim()))
+        Api::new(format!("{url}/api/v1/admin"), Some(&self.admin_key()))
+    }
+
+    /// The platform admin's key.
+    fn admin_key(&self) -> String {
+        let key = std::fs::read_to_string(self.folder.path().join("admin.key")).unwrap();
+        key.trim().to_owned()
     }
 
     /// The endpoint of one connector, at all gateways.
@@ -160,6 +189,20 @@ impl Cluster {
     pub(crate) fn members(&self) -> impl Iterator<Item = &Member> {
         let (first, second) = (&self.control_planes, &self.workers);
         first.iter().chain(second).chain(&self.gateways)
+    }
+
+    fn members_mut(&mut self) -> impl Iterator<Item = &mut Member> {
+        let (first, second) = (&mut self.control_planes, &mut self.workers);
+        first.iter_mut().chain(second).chain(&mut self.gateways)
+    }
+
+    /// Adds to the environment of every process that starts from now on.
+    fn add_env(&mut self, env: &[(&str, &str)]) {
+        for member in self.members_mut() {
+            for (name, value) in env {
+                member.add_env(name, value);
+            }
+        }
     }
 }
 

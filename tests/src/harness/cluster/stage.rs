@@ -60,6 +60,17 @@ impl Stage {
         self.cluster.wire("acme", "marked", &self.key)
     }
 
+    /// The endpoint of another tenant, `rival`, whose connector leads to the same upstream as
+    /// `legacy`.
+    pub(crate) async fn rival(&self) -> Wire {
+        let (_, key) = self.cluster.tenant("rival").await;
+        let connector = json!({
+            "slug": "legacy", "type": "remote_mcp", "config": { "url": self.upstreams[0].url },
+        });
+        self.cluster.connector("rival", &connector).await;
+        self.cluster.wire("rival", "legacy", &key)
+    }
+
     /// Which worker runs the hosted server, and as which process.
     pub(crate) async fn host(&self) -> (usize, u32) {
         let got = self.hosted.call(0, "pid", json!({})).await;

@@ -3,10 +3,16 @@
 use std::time::Duration;
 
 use reqwest::header::HeaderMap;
-use reqwest::{Method, RequestBuilder, Response};
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use super::super::mcp::{LEGACY, MODERN, modern_params};
+use super::Stream;
+
+/// For a request whose answer comes at once.
+const ANSWER: Duration = Duration::from_secs(60);
+/// For a stream that stays open.
+const OPEN: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// One endpoint at all gateways, and a key.
 #[derive(Clone)]
@@ -14,6 +20,8 @@ pub(crate) struct Wire {
     http: reqwest::Client,
     bases: Vec<String>,
     path: String,
+    /// What stands before the names of tools.
+    prefix: String,
     key: String,
 }
 
@@ -33,23 +41,6 @@ pub(crate) enum Got {
 pub(crate) struct Legacy {
     wire: Wire,
     pub(crate) id: String,
-}
-
-/// An event stream.
-pub(crate) struct Stream {
-    response: Response,
-    buffer: Vec<u8>,
-    /// Id of the last event that had one.
-    pub(crate) last_id: String,
-}
-
-/// What a stream brings.
-#[derive(Debug)]
-pub(crate) enum Next {
-    Message(Value),
-    /// It ended in good order.
-    End,
-    Broken(String),
 }
 
 impl Got {
@@ -94,7 +85,7 @@ impl Got {
     }
 
     /// JSON, or the last event of a stream.
-    fn parse(text: &str) -> Self {
+    pub(super) fn parse(text: &str) -> Self {
         if let Ok(message) = serde_json::from_str(text) {
             return Self::Message(message);
         }
@@ -112,14 +103,12 @@ impl Got {
 
 impl Wire {
     pub(super) fn new(bases: Vec<String>, path: String, key: &str) -> Self {
-        let http = reqwest::Client::builder()
-            .timeout(Duration::from_secs(60))
-            .build()
-            .unwrap();
+        let http = reqwest::Client::builder().timeout(ANSWER).build().unwrap();
         Self {
             http,
             bases,
             path,
+            prefix: String::new(),
             key: key.to_owned(),
         }
     }
@@ -130,6 +119,22 @@ impl Wire {
             key: key.to_owned(),
             ..self.clone()
         }
+    }
+
+    /// The same tools at the endpoint of the whole tenant, where their names have a prefix.
+    pub(crate) fn among_all(&self) -> Self {
+        let (tenant, rest) = self.path.split_once("/connectors/").expect("a connector's");
+        let connector = rest.trim_end_matches("/mcp");
+        Self {
+            path: format!("{tenant}/mcp"),
+            prefix: format!("{connector}_"),
+            ..self.clone()
+        }
+    }
+
+    /// The name of a tool here.
+    pub(crate) fn tool(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
     }
 
     fn request(&self, method: Method, gateway: usize) -> RequestBuilder {
@@ -165,8 +170,42 @@ impl Wire {
 
     /// Calls a tool in the modern era.
     pub(crate) async fn call(&self, gateway: usize, tool: &str, args: Value) -> Got {
-        let params = json!({ "name": tool, "arguments": args });
+        let params = json!({ "name": self.tool(tool), "arguments": args });
         self.modern(gateway, "tools/call", params).await
+    }
+
+    /// Calls the tool that asks who is there, in the modern era; returns what to call it with again
+    /// once the person has answered.
+    ///
+    /// # Errors
+    /// What came in place of the question.
+    pub(crate) async fn ask(&self, gateway: usize) -> Result<Value, Got> {
+        let mut params = json!({ "name": self.tool("ask"), "arguments": {} });
+        let got = self.modern(gateway, "tools/call", params.clone()).await;
+        let Got::Message(message) = &got else {
+            return Err(got);
+        };
+        let result = &message["result"];
+        let asked = result["inputRequests"].as_object();
+        let Some(key) = asked.and_then(|asked| asked.keys().next()) else {
+            return Err(got);
+        };
+        params["inputResponses"] =
+            json!({ key: { "action": "accept", "content": { "name": "Ada" } } });
+        params["requestState"] = result["requestState"].clone();
+        Ok(params)
+    }
+
+    /// Calls it again, with the answer.
+    pub(crate) async fn answer(&self, gateway: usize, params: &Value) -> Got {
+        self.modern(gateway, "tools/call", params.clone()).await
+    }
+
+    /// Listens to changes of the tools as the modern era does.
+    pub(crate) async fn watch(&self, gateway: usize) -> Result<Stream, Got> {
+        let wish = json!({ "notifications": { "toolsListChanged": true } });
+        let request = self.modern_request(gateway, "subscriptions/listen", wish);
+        Stream::open(request.timeout(OPEN)).await
     }
 
     /// Names of the tools.
@@ -227,7 +266,7 @@ impl Legacy {
     }
 
     pub(crate) async fn call(&self, gateway: usize, tool: &str, args: Value) -> Got {
-        let params = json!({ "name": tool, "arguments": args });
+        let params = json!({ "name": self.wire.tool(tool), "arguments": args });
         let message =
             json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
         self.post(gateway, &message).await
@@ -235,21 +274,37 @@ impl Legacy {
 
     /// Calls a tool that streams; progress is wanted.
     pub(crate) async fn stream(&self, gateway: usize, tool: &str, args: Value) -> Stream {
+        let stream = self.try_stream(gateway, tool, args).await;
+        stream.unwrap_or_else(|got| panic!("no stream: {got:?}"))
+    }
+
+    pub(crate) async fn try_stream(
+        &self,
+        gateway: usize,
+        tool: &str,
+        args: Value,
+    ) -> Result<Stream, Got> {
+        let tool = self.wire.tool(tool);
         let message = json!({
             "jsonrpc": "2.0", "id": 7, "method": "tools/call",
             "params": { "name": tool, "arguments": args, "_meta": { "progressToken": "p" } },
         });
         let request = self.request(Method::POST, gateway).json(&message);
-        Stream::open(request).await
+        Stream::open(request.timeout(OPEN)).await
     }
 
     /// Opens the stream of the session, or takes one up after an event.
     pub(crate) async fn listen(&self, gateway: usize, after: &str) -> Stream {
+        let stream = self.try_listen(gateway, after).await;
+        stream.unwrap_or_else(|got| panic!("no stream: {got:?}"))
+    }
+
+    pub(crate) async fn try_listen(&self, gateway: usize, after: &str) -> Result<Stream, Got> {
         let mut request = self.request(Method::GET, gateway);
         if !after.is_empty() {
             request = request.header("last-event-id", after);
         }
-        Stream::open(request).await
+        Stream::open(request.timeout(OPEN)).await
     }
 
     /// Ends the session.
@@ -265,67 +320,7 @@ impl Legacy {
     }
 }
 
-impl Stream {
-    async fn open(request: RequestBuilder) -> Self {
-        let response = request.send().await.unwrap();
-        let status = response.status().as_u16();
-        if status != 200 {
-            panic!("no stream: {status} {:?}", response.text().await);
-        }
-        let kind = header(response.headers(), "content-type");
-        assert!(kind.starts_with("text/event-stream"), "{kind}");
-        Self {
-            response,
-            buffer: Vec::new(),
-            last_id: String::new(),
-        }
-    }
-
-    /// The next event that holds a message.
-    pub(crate) async fn next(&mut self) -> Next {
-        loop {
-            if let Some(message) = self.take() {
-                return Next::Message(message);
-            }
-            match self.response.chunk().await {
-                Ok(Some(chunk)) => self.buffer.extend_from_slice(&chunk),
-                Ok(None) => return Next::End,
-                Err(error) => return Next::Broken(format!("{error:?}")),
-            }
-        }
-    }
-
-    /// The next message, which must come within the limit.
-    pub(crate) async fn message(&mut self, limit: Duration) -> Value {
-        match tokio::time::timeout(limit, self.next()).await {
-            Ok(Next::Message(message)) => message,
-            other => panic!("no message: {other:?}"),
-        }
-    }
-
-    /// A whole event out of the buffer. Those without data, as a comment or the first one that
-    /// only has an id, bring no message.
-    fn take(&mut self) -> Option<Value> {
-        loop {
-            let end = self.buffer.windows(2).position(|two| two == b"\n\n")?;
-            let event: Vec<u8> = self.buffer.drain(..end + 2).collect();
-            let event = String::from_utf8(event).unwrap();
-            let mut data = String::new();
-            for line in event.lines() {
-                if let Some(id) = line.strip_prefix("id:") {
-                    self.last_id = id.trim().to_owned();
-                } else if let Some(text) = line.strip_prefix("data:") {
-                    data.push_str(text.trim());
-                }
-            }
-            if !data.is_empty() {
-                return Some(serde_json::from_str(&data).unwrap());
-            }
-        }
-    }
-}
-
-fn header(headers: &HeaderMap, name: &str) -> String {
+pub(super) fn header(headers: &HeaderMap, name: &str) -> String {
     let value = headers.get(name).map(|value| value.to_str().unwrap());
     value.unwrap_or_default().to_owned()
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::harness::cluster::{Got, Legacy, Next, Stage, Stream, Traffic, Wire};
+use crate::harness::eventually;
 
 const SOON: Duration = Duration::from_secs(10);
 /// How long a gateway may take to be sure that another one is gone.
@@ -161,24 +162,13 @@ async fn a_question_is_answered_at_the_other_gateway() {
         stage.modern.clone(),
         stage.hosted.clone(),
     ] {
-        let params = json!({
-            "name": "ask", "arguments": {},
-        });
-        let got = wire.modern(0, "tools/call", params.clone()).await;
-        let result = &got.message()["result"];
-        assert_eq!(result["resultType"], "input_required", "{got:?}");
-        let asked = result["inputRequests"].as_object().unwrap();
-        let key = asked.keys().next().unwrap();
-        let mut again = params.clone();
-        again["requestState"] = result["requestState"].clone();
-        again["inputResponses"] =
-            json!({ key: { "action": "accept", "content": { "name": "Ada" } } });
+        let question = wire.ask(0).await.unwrap();
 
         stage.cluster.gateways[0].kill();
-        let got = wire.modern(1, "tools/call", again.clone()).await;
+        let got = wire.answer(1, &question).await;
 
         assert_eq!(got.text(), "Hello, Ada!");
-        let got = wire.modern(1, "tools/call", again).await;
+        let got = wire.answer(1, &question).await;
         assert!(!got.is_result(), "a state is used once: {got:?}");
         stage.cluster.gateways[0].restart().await;
     }
@@ -191,4 +181,79 @@ async fn a_question_is_answered_at_the_other_gateway() {
     session.reply(1, &asked["id"], answer).await;
     let answered = Got::Message(stream.message(SOON).await);
     assert_eq!(answered.text(), "Hello, Ada!");
+}
+
+#[tokio::test]
+async fn everything_at_once_goes_on_when_a_gateway_is_killed() {
+    let mut stage = Stage::open().await;
+    let all = [
+        stage.legacy.clone(),
+        stage.modern.clone(),
+        stage.hosted.clone(),
+    ];
+    for wire in [stage.legacy.clone(), stage.legacy.among_all()] {
+        let everywhere = [&all[0], &all[1], &all[2], &wire];
+        let there = Traffic::start(&everywhere, &[0]).await;
+        let here = Traffic::start(&everywhere, &[1]).await;
+        // A stream that runs at the one and is read at the other.
+        let (session, stream, mut seen) = ticking(&wire, 0).await;
+        let last = stream.last_id.clone();
+        drop(stream);
+        let mut away = session.listen(1, &last).await;
+        seen.extend(progress(&away.message(SOON).await));
+        let listener = wire.open(1).await;
+        let mut listening = listener.listen(1, "").await;
+        let (_, key) = stage.cluster.key("acme").await;
+        let asked = wire.with_key(&key);
+        let question = eventually(SOON, "a new key works", async || asked.ask(1).await.ok()).await;
+        let asker = asked.open(0).await;
+        let mut asking = asker.stream(0, "ask", json!({})).await;
+        let legacy = asking.message(SOON).await;
+
+        stage.cluster.gateways[1].kill();
+        let killed = Instant::now();
+        loop {
+            match away.next().await {
+                Next::Message(message) => seen.extend(progress(&message)),
+                Next::Broken(_) => break,
+                Next::End => panic!("a killed gateway does not take its leave"),
+            }
+        }
+        let mut back = session.listen(0, &away.last_id).await;
+        let answer = loop {
+            let message = back.message(SOON).await;
+            match progress(&message) {
+                Some(n) => seen.push(n),
+                None => break message,
+            }
+        };
+        assert_eq!(Got::Message(answer).text(), "ticked");
+        assert!(in_order(&seen) && seen.len() as u64 == TICKS, "{seen:?}");
+        let got = asked.answer(0, &question).await;
+        assert_eq!(got.text(), "Hello, Ada!");
+        let reply = json!({ "action": "accept", "content": { "name": "Ada" } });
+        asker.reply(0, &legacy["id"], reply).await;
+        let answered = Got::Message(asking.message(SOON).await);
+        assert_eq!(answered.text(), "Hello, Ada!");
+        while let Next::Message(_) = listening.next().await {}
+        let got = listener.call(0, "echo", json!({ "text": "hi" })).await;
+        assert_eq!(got.text(), "hi");
+        let mut listening = listener.listen(0, &listening.last_id).await;
+        let path = "/tenants/acme/connectors/legacy/tools/hold";
+        for enabled in [false, true] {
+            let patch = json!({ "enabled": enabled });
+            stage.cluster.admin(0).patch(path, &patch).await.expect(200);
+            let told = listening.message(SOON).await;
+            assert_eq!(told["method"], "notifications/tools/list_changed");
+        }
+        println!("all of it goes on within {:?}", killed.elapsed());
+
+        there.take().unharmed();
+        let lost = here.take();
+        let broken = |how: &String| how.ends_with("broken");
+        assert!(lost.bad.keys().all(broken), "{lost:?}");
+        drop((there, here));
+        stage.cluster.gateways[1].restart().await;
+        stage.works().await;
+    }
 }

@@ -3,11 +3,16 @@
 
 mod changes;
 mod control_planes;
+mod crowd;
 mod gateways;
+mod metrics;
+mod nats;
 mod network;
 mod postgres;
 mod redis;
+mod rolling;
 mod secrecy;
 mod smoke;
 mod soak;
+mod traces;
 mod workers;

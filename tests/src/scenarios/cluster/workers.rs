@@ -67,20 +67,12 @@ async fn calls_go_on_and_a_hosted_server_comes_up_elsewhere() {
 #[tokio::test]
 async fn a_question_of_a_worker_that_died_gets_the_defined_error() {
     let mut stage = Stage::open().await;
-    let params = json!({ "name": "ask", "arguments": {} });
     let (host, _) = stage.host().await;
-    let got = stage.hosted.modern(0, "tools/call", params.clone()).await;
-    let result = &got.message()["result"];
-    assert_eq!(result["resultType"], "input_required", "{got:?}");
-    let asked = result["inputRequests"].as_object().unwrap();
-    let key = asked.keys().next().unwrap();
-    let mut again = params.clone();
-    again["requestState"] = result["requestState"].clone();
-    again["inputResponses"] = json!({ key: { "action": "accept", "content": { "name": "Ada" } } });
+    let question = stage.hosted.ask(0).await.unwrap();
 
     stage.cluster.workers[host].kill();
     let killed = Instant::now();
-    let got = stage.hosted.modern(1, "tools/call", again).await;
+    let got = stage.hosted.answer(1, &question).await;
 
     println!(
         "a parked call ends after {:?} with {got:?}",
@@ -119,19 +111,30 @@ async fn a_worker_that_stands_still_does_not_hold_calls_up_for_ever() {
 
     stage.cluster.workers[host].pause();
     let paused = Instant::now();
+    let got = stage.hosted.call(0, "echo", json!({ "text": "hi" })).await;
+    println!(
+        "a call of its server ends after {:?}: {got:?}",
+        paused.elapsed()
+    );
+    assert!(paused.elapsed() < Duration::from_secs(5));
     eventually(
-        Duration::from_secs(15),
+        Duration::from_secs(5),
         "its server is up elsewhere",
         async || stage.echoes(&stage.hosted, 0).await.then_some(()),
     )
     .await;
     println!("the hosted server answers after {:?}", paused.elapsed());
     // What was under way there has ended by now.
-    traffic.take();
+    tokio::time::sleep(Duration::from_secs(4).saturating_sub(paused.elapsed())).await;
+    let stuck = traffic.take();
+    println!("calls meanwhile: {stuck:?}");
+    // Of each client, the one call that was sent there before it was noticed.
+    assert!(stuck.bad.values().sum::<usize>() <= 4, "{stuck:?}");
     tokio::time::sleep(Duration::from_secs(2)).await;
     let tally = traffic.take();
     println!("calls beside a worker that stands still: {tally:?}");
     tally.unharmed();
+    assert!(tally.slowest < Duration::from_secs(1), "{tally:?}");
 
     stage.cluster.workers[host].resume();
     stage.works().await;
