@@ -152,15 +152,21 @@ impl Ledger {
     }
 
     pub(in crate::scenarios::cluster) fn assert_all_is_explained(&self) {
+        self.assert_is_explained_but_for(0);
+    }
+
+    /// Prints what was lost without a cause, and fails when that is more than `most`.
+    pub(in crate::scenarios::cluster) fn assert_is_explained_but_for(&self, most: usize) {
         let books = self.books();
         let tell = |(how, (count, first)): (&String, &(usize, String))| {
             format!("{count} times {how}\n   the first {first}")
         };
         let told: Vec<String> = books.unexplained.iter().take(TOLD).map(tell).collect();
-        assert!(
-            told.is_empty(),
-            "losses without a cause:\n{}",
-            told.join("\n")
-        );
+        let told = format!("losses without a cause:\n{}", told.join("\n"));
+        let lost: usize = books.unexplained.values().map(|(count, _)| count).sum();
+        if lost > 0 {
+            println!("{told}");
+        }
+        assert!(lost <= most, "{told}");
     }
 }
