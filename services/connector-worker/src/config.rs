@@ -1,12 +1,15 @@
 //! What an operator decides about a worker.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::limits;
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use crate::breaker::BreakerConfig;
 use crate::hosted;
+use crate::native::Origins;
 use crate::upstream::UpstreamConfig;
 
 /// The section `worker`. Durations are written as seconds, fractions allowed.
@@ -27,6 +30,9 @@ pub struct Config {
     /// A lease is asked for anew when it is so old.
     #[serde(with = "runtime::seconds")]
     pub lease_max_age: Duration,
+    /// Origins of providers (`https://www.googleapis.com`) and the base URLs that native connectors
+    /// call instead, e.g. an operator's own gateway.
+    pub origins: BTreeMap<String, Url>,
     pub breaker: BreakerConfig,
     pub hosted: hosted::Config,
     pub upstream: UpstreamConfig,
@@ -41,6 +47,7 @@ impl Default for Config {
             max_leases: 10_000,
             lease_idle_timeout: Duration::from_secs(15 * 60),
             lease_max_age: Duration::from_secs(60 * 60),
+            origins: BTreeMap::new(),
             breaker: BreakerConfig::default(),
             hosted: hosted::Config::default(),
             upstream: UpstreamConfig::default(),
@@ -55,6 +62,7 @@ impl Config {
         self.hosted
             .validate()
             .map_err(|rule| format!("worker.hosted: {rule}"))?;
+        Origins::new(&self.origins).map_err(|rule| format!("worker.origins: {rule}"))?;
         let positive = [
             ("max_calls", self.max_calls),
             ("max_watches", self.max_watches),

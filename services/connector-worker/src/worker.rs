@@ -21,7 +21,7 @@ use crate::failure::{sent, unsent};
 use crate::hosted::HostedServers;
 use crate::leases::{Key, Places};
 use crate::metrics::{Measured, WorkerMetrics};
-use crate::native::{Engine, EngineLimits};
+use crate::native::{Engine, EngineLimits, Origins};
 use crate::recorded::Recorded;
 use crate::runner::RunnerParts;
 use crate::upstream::Parked;
@@ -62,7 +62,8 @@ impl Worker {
         config.validate().map_err(anyhow::Error::msg)?;
         let metrics = WorkerMetrics::register(&process.metrics);
         let native = Engine::new(deps.catalog, deps.egress.clone(), EngineLimits::default())
-            .with_clock(deps.clock.clone());
+            .with_clock(deps.clock.clone())
+            .with_origins(Origins::new(&config.origins).map_err(anyhow::Error::msg)?);
         let hosted = Arc::new(HostedServers::new(
             config.hosted.clone(),
             deps.environment,
@@ -89,6 +90,7 @@ impl Worker {
         };
         let config = Arc::new(config);
         let places = Places::new(deps.leases, parts, config.clone());
+        places.measure(&process.metrics);
         process.tasks.disposable(
             "drop idle connectors",
             places.sweep(process.shutdown.clone()),
@@ -115,7 +117,7 @@ impl Worker {
 
     async fn run(
         &self,
-        call: &Call,
+        call: &mut Call,
         events: Option<&Events>,
         mut recorded: Option<Box<Recorded>>,
     ) -> Outcome {
@@ -141,7 +143,7 @@ impl Worker {
 
     async fn dispatch(
         &self,
-        call: &Call,
+        call: &mut Call,
         events: Option<&Events>,
         deadline: Deadline,
         measured: &mut Measured<'_>,
@@ -161,7 +163,7 @@ impl Worker {
         let Some(recorded) = recorded else {
             return held.runner.call(call, events, deadline).await;
         };
-        recorded.upstream_begins(measured.kind);
+        recorded.upstream_begins(measured.kind, call);
         let outcome = held.runner.call(call, events, deadline).await;
         recorded.upstream_ends(&outcome);
         outcome
@@ -276,10 +278,15 @@ impl Execute for Worker {
             mcp.name = call.request.name.as_deref(),
         );
         let recorded = match self.tracer.is_on() {
-            true => Recorded::begin(&self.tracer, &mut call),
+            true => Recorded::begin(&self.tracer, &call),
             false => None,
         };
-        Box::pin(async move { self.run(&call, events.as_ref(), recorded).await }.instrument(span))
+        let handled = recorded.as_ref().map(|recorded| recorded.handled(&call));
+        let work = async move { self.run(&mut call, events.as_ref(), recorded).await };
+        match handled {
+            Some(handled) => Box::pin(handled.scope(work.instrument(span))),
+            None => Box::pin(work.instrument(span)),
+        }
     }
 }
 

@@ -247,6 +247,26 @@ closed!(
         WindsurfQueryRequests = "windsurf_query_requests",
     }
 );
+
+impl Hook {
+    /// How many further calls a tool with this hook must name at least.
+    pub const fn steps(self) -> usize {
+        match self {
+            Self::BlocksToText | Self::NotionParentAndBlocks => 2,
+            Self::CalendarRsvp
+            | Self::CreateThenInsert
+            | Self::CursorUserEmail
+            | Self::HydrateMessages
+            | Self::MultiStepUpload
+            | Self::ResolveDataSource
+            | Self::Rfc2822Forward
+            | Self::Rfc2822Reply
+            | Self::SkipDeleteWhenEmpty => 1,
+            _ => 0,
+        }
+    }
+}
+
 closed!(
     /// What may be done to an argument inside a template.
     Filter { DriveQuote = "drive_quote", OdataQuote = "odata_quote", }

@@ -58,11 +58,6 @@ impl Faults {
         self.found.push(fault);
     }
 
-    /// What the format knows, but no engine runs: refused rather than silently left out.
-    pub(crate) fn not_run(&mut self, key: impl Into<String>, what: &str) {
-        self.add(key, format!("engine does not run {what} yet"));
-    }
-
     /// The value, or `None` and a fault.
     pub(crate) fn take<T>(&mut self, key: &str, result: Result<T, String>) -> Option<T> {
         result.map_err(|rule| self.add(key, rule)).ok()

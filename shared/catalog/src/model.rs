@@ -8,8 +8,8 @@ use domain::ToolDefinition;
 use serde_json::{Map, Value};
 
 use crate::closed::{
-    ArgType, AuthKind, AuthPlace, Compare, ConditionalRequests, Effect, ErrorStyle, ListPlace,
-    NextUrl, Redirect, ResetUnit, RetryAfter, TokenKind, ToolToken, Truncate, Unlisted,
+    ArgType, AuthKind, AuthPlace, Compare, ConditionalRequests, Effect, ErrorStyle, Hook,
+    ListPlace, NextUrl, Redirect, ResetUnit, RetryAfter, TokenKind, ToolToken, Truncate, Unlisted,
 };
 use crate::manifest::OAuth2;
 use crate::path::{ResultPath, WirePath};
@@ -43,6 +43,14 @@ pub struct Connector {
 }
 
 impl Connector {
+    /// What a connection's own base URL looks like, where the connector's serves none because it
+    /// has variables.
+    pub fn own_base_url(&self) -> Option<&str> {
+        let example = self.base_url_alternatives.values().next();
+        let example = example.unwrap_or(&self.base_url);
+        (!self.base_url_variables.is_empty()).then_some(example)
+    }
+
     pub fn tool(&self, name: &str) -> Option<&Tool> {
         self.by_name.get(name).map(|at| &self.tools[*at])
     }
@@ -510,11 +518,4 @@ pub enum Later {
 pub enum Base64Alphabet {
     Standard,
     Url,
-}
-
-/// The code hooks that an engine has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hook {
-    GithubUserStats,
-    GithubRepoStats,
 }

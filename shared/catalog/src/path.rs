@@ -30,6 +30,14 @@ pub struct ResultPath(pub Vec<Step>);
 pub(crate) type FindArg<'a> = &'a dyn Fn(&str) -> Option<usize>;
 
 impl WirePath {
+    /// A path that names no argument.
+    ///
+    /// # Errors
+    /// What is wrong with the text.
+    pub fn fixed(text: &str) -> Result<Self, String> {
+        Self::parse(text, &|_| None)
+    }
+
     pub(crate) fn parse(text: &str, find: FindArg<'_>) -> Result<Self, String> {
         if text == "$" {
             return Ok(Self(Vec::new()));

@@ -7,5 +7,6 @@ pub mod postgres;
 pub mod provider;
 pub mod redis;
 pub mod redis_cluster;
+pub mod redis_pair;
 pub mod stage;
 pub mod upstream;

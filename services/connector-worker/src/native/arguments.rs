@@ -28,6 +28,7 @@ impl Arguments {
     pub(super) fn with(&self, at: usize, value: Value) -> Self {
         let mut changed = self.clone();
         changed.values[at] = Some(value);
+        changed.given[at] = true;
         changed
     }
 

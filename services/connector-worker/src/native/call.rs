@@ -49,26 +49,16 @@ impl Call<'_> {
             Ok(all) => all,
             Err(violation) => return refusal::not_called(self.tool, &violation),
         };
-        let Some(arguments) = all.first() else {
+        if all.is_empty() {
             return refusal::not_called(self.tool, "an argument that is a list is empty");
-        };
-        let draft = match self.draft(arguments) {
-            Ok(draft) => draft,
-            Err(Stop::Refused(outcome)) => return outcome,
-            Err(Stop::Failed(failure)) => return Outcome::Failed(failure),
-        };
+        }
         let _turn = match self.turn().await {
             Ok(turn) => turn,
             Err(failure) => return Outcome::Failed(failure),
         };
-        let made = match (self.tool.hook, &self.tool.pages) {
-            (None, _) if self.gathers(all.len(), arguments) => self.gather(&all).await,
-            (Some(hook), _) => hooks::run(self, hook, draft).await,
-            (None, Some(pages)) => match pages.follow {
-                Some(items) => self.follow(pages, draft, items as usize, arguments).await,
-                None => self.one_page(pages, draft, arguments).await,
-            },
-            (None, None) => self.simple(draft, arguments).await,
+        let made = match self.tool.hook {
+            Some(hook) => hooks::run(self, hook, &all).await,
+            None => self.plain(&all).await,
         };
         match made {
             Ok(made) => made.into_outcome(self),
@@ -77,14 +67,26 @@ impl Call<'_> {
         }
     }
 
+    /// A call that data alone describe; `all` has the arguments of each request, at least one.
+    async fn plain(&self, all: &[Arguments]) -> Result<Made, Stop> {
+        let arguments = &all[0];
+        let draft = self.draft(arguments)?;
+        match &self.tool.pages {
+            _ if self.gathers(all.len(), arguments) => self.gather(all).await,
+            Some(pages) => match pages.follow {
+                Some(items) => self.follow(pages, draft, items as usize, arguments).await,
+                None => self.one_page(pages, draft, arguments).await,
+            },
+            None => self.simple(draft, arguments).await,
+        }
+    }
+
     /// What stands in the way of a request whose address has a part that nobody has said.
     fn lacks_base_url(&self) -> Option<Failure> {
         let connector = self.connector;
-        if self.base_url.is_some() || connector.base_url_variables.is_empty() {
-            return None;
-        }
-        let example = connector.base_url_alternatives.values().next();
-        let example = example.unwrap_or(&connector.base_url);
+        let example = connector
+            .own_base_url()
+            .filter(|_| self.base_url.is_none())?;
         let name = &connector.display_name;
         let message = format!(
             "The connector has no base_url, which {name} needs: an administrator must set it, e.g. {example}"
@@ -115,7 +117,7 @@ impl Call<'_> {
             })
     }
 
-    async fn simple(&self, draft: Draft, arguments: &Arguments) -> Result<Made, Stop> {
+    pub(super) async fn simple(&self, draft: Draft, arguments: &Arguments) -> Result<Made, Stop> {
         let answered = self.exchange(&draft).await?;
         self.accept(&answered)?;
         let answered = self.finish(&draft, answered).await;
@@ -137,7 +139,7 @@ impl Call<'_> {
     }
 
     /// One page, and how to get the next.
-    async fn one_page(
+    pub(super) async fn one_page(
         &self,
         pages: &Pages,
         draft: Draft,
@@ -152,7 +154,7 @@ impl Call<'_> {
         Ok(made)
     }
 
-    fn tell_next(&self, next: &Next, draft: &Draft, made: &mut Made) {
+    pub(super) fn tell_next(&self, next: &Next, draft: &Draft, made: &mut Made) {
         if *next == Next::End {
             return;
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use catalog::Answer;
-use catalog::closed::{Redirect, Truncate};
+use catalog::closed::{Effect, Redirect, Truncate};
 use egress::{EgressError, Response};
 use fabric::Failure;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, LOCATION, USER_AGENT};
@@ -44,6 +44,9 @@ impl Call<'_> {
     /// Why there is no answer.
     pub(super) async fn exchange(&self, draft: &Draft) -> Result<Answered, Failure> {
         let limits = &self.engine.limits;
+        // What a hook looks at before it writes may be looked at again.
+        let only_reads = draft.method == Method::GET;
+        let repeatable = self.tool.idempotent || only_reads;
         let mut attempt = 1;
         loop {
             let (pause, end) = match self.once(draft).await {
@@ -51,14 +54,18 @@ impl Call<'_> {
                     error,
                     may_have_arrived,
                 }) => {
-                    let again = (self.tool.idempotent || !may_have_arrived) && error.is_passing();
-                    let failure = error.into_failure(self, may_have_arrived);
+                    let again = (repeatable || !may_have_arrived) && error.is_passing();
+                    let is_look = only_reads && self.tool.effect != Effect::Read;
+                    let failure = error.into_failure(self, may_have_arrived && !is_look);
                     (
                         again.then(|| retry::pause(limits.backoff, attempt + 1)),
                         Err(failure),
                     )
                 }
-                Ok(answered) => (self.pause_after(&answered, attempt + 1), Ok(answered)),
+                Ok(answered) => {
+                    let pause = self.pause_after(&answered, attempt + 1);
+                    (pause.filter(|_| repeatable), Ok(answered))
+                }
             };
             let left = self.deadline.remaining();
             match pause {
@@ -74,7 +81,7 @@ impl Call<'_> {
 
     /// How long to wait before the same request again; none when it must not or cannot help.
     fn pause_after(&self, answered: &Answered, next: u32) -> Option<Duration> {
-        if !self.tool.idempotent || answered.status.is_success() {
+        if answered.status.is_success() {
             return None;
         }
         let limits = &self.engine.limits;
@@ -172,7 +179,7 @@ impl Call<'_> {
                 .map_err(|_| Sent::before(Trouble::Unsendable("the media type cannot be sent")))?;
             headers.entry(CONTENT_TYPE).or_insert(content_type);
         }
-        let mut at = at.clone();
+        let mut at = self.engine.origins.reroute(at);
         at.set_fragment(None);
         let mut request = Request::builder()
             .method(method)

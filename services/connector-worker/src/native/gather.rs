@@ -25,6 +25,16 @@ struct Found {
     complete: bool,
 }
 
+/// A report with all that its files hold.
+pub(super) struct Report {
+    pub(super) lines: Vec<Value>,
+    /// What the provider said beside the links.
+    pub(super) rest: Value,
+    pub(super) bytes: usize,
+    /// Whether all files were read.
+    pub(super) complete: bool,
+}
+
 impl Call<'_> {
     /// Whether the call's result is put together here.
     pub(super) fn gathers(&self, requests: usize, arguments: &Arguments) -> bool {
@@ -127,7 +137,7 @@ impl Call<'_> {
         Ok(())
     }
 
-    /// The files of a report. They lie at addresses that are signed by themselves.
+    /// A report, its lines filtered.
     async fn report(
         &self,
         links: &ResultPath,
@@ -135,11 +145,30 @@ impl Call<'_> {
         arguments: &Arguments,
         found: &mut Found,
     ) -> Result<(), Stop> {
+        let mut report = self.report_lines(links, draft).await?;
+        found.bytes += report.bytes;
+        found.complete &= report.complete;
+        found.items.append(&mut report.lines);
+        let response = &self.tool.response;
+        found
+            .items
+            .retain(|item| self.keeps(response, item, arguments));
+        found.rest = report.rest;
+        Ok(())
+    }
+
+    /// The lines of a report's files. They lie at addresses that are signed by themselves.
+    pub(super) async fn report_lines(
+        &self,
+        links: &ResultPath,
+        draft: &Draft,
+    ) -> Result<Report, Stop> {
         let answered = self.exchange(draft).await?;
         self.accept(&answered)?;
-        let mut body = self.parse(&answered)?;
-        let links = links.get_mut(&mut body).map(Value::take);
+        let mut rest = self.parse(&answered)?;
+        let links = links.get_mut(&mut rest).map(Value::take);
         let links = links.as_ref().and_then(Value::as_array);
+        let (mut lines_found, mut bytes, mut complete) = (Vec::new(), 0, true);
         for link in links.into_iter().flatten().filter_map(Value::as_str) {
             let file = draft.follow(link, true).map_err(|why| {
                 let message = format!("the report is at a link that is not followed: {why}");
@@ -147,26 +176,25 @@ impl Call<'_> {
             })?;
             let answered = self.exchange(&file).await?;
             self.accept(&answered)?;
-            found.bytes += answered.body.len();
+            bytes += answered.body.len();
             for line in lines(&answered.body) {
                 let item = serde_json::from_slice(line);
-                let item = item.map_err(|error| self.garbage(&answered, &error))?;
-                found.items.push(item);
+                lines_found.push(item.map_err(|error| self.garbage(&answered, &error))?);
             }
-            if found.bytes > self.engine.limits.response_max_bytes {
-                found.complete = false;
+            if bytes > self.engine.limits.response_max_bytes {
+                complete = false;
                 break;
             }
         }
-        let response = &self.tool.response;
-        found
-            .items
-            .retain(|item| self.keeps(response, item, arguments));
-        if let Some(members) = body.as_object_mut() {
+        if let Some(members) = rest.as_object_mut() {
             members.retain(|_, value| !value.is_null());
         }
-        found.rest = body;
-        Ok(())
+        Ok(Report {
+            lines: lines_found,
+            rest,
+            bytes,
+            complete,
+        })
     }
 
     fn joined(&self, found: Found, arguments: &Arguments) -> Made {

@@ -18,6 +18,7 @@ mod hooks;
 mod later;
 mod limits;
 mod markdown;
+mod origins;
 mod pages;
 mod redact;
 mod refusal;
@@ -41,11 +42,15 @@ use runtime::{Clock, SystemClock};
 use crate::failure::unsent;
 use call::Call;
 pub use limits::EngineLimits;
+pub use origins::Origins;
 pub(crate) use redact::redact;
 use turns::Turns;
 
 /// JSON-RPC "invalid params", which MCP answers for an unknown tool.
 const INVALID_PARAMS: i64 = -32602;
+
+/// What arguments are held against, by tool.
+type Validators = HashMap<String, OnceLock<Option<Validator>>>;
 
 /// Runs the tools of native connectors. Holds no state of a tenant but whose turn it is to write.
 pub struct Engine {
@@ -54,8 +59,9 @@ pub struct Engine {
     limits: EngineLimits,
     clock: Arc<dyn Clock>,
     turns: Turns,
-    /// By tool name; compiled when a tool is called first.
-    validators: HashMap<String, OnceLock<Option<Validator>>>,
+    origins: Origins,
+    /// By connector, then by tool; each compiled when it is called first.
+    validators: HashMap<String, OnceLock<Validators>>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -68,9 +74,9 @@ impl std::fmt::Debug for Engine {
 
 impl Engine {
     pub fn new(catalog: Arc<Catalog>, client: egress::Client, limits: EngineLimits) -> Self {
-        let tools = catalog.connectors().flat_map(|connector| &connector.tools);
-        let validators = tools
-            .map(|tool| (tool.name.clone(), OnceLock::new()))
+        let known = catalog.summaries();
+        let validators = known
+            .map(|known| (known.name.clone(), OnceLock::new()))
             .collect();
         let clock = Arc::new(SystemClock);
         Self {
@@ -79,6 +85,7 @@ impl Engine {
             limits,
             clock,
             turns: Turns::default(),
+            origins: Origins::default(),
             validators,
         }
     }
@@ -87,6 +94,12 @@ impl Engine {
     #[must_use]
     pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
         Self { clock, ..self }
+    }
+
+    /// The same, with some providers answered elsewhere.
+    #[must_use]
+    pub fn with_origins(self, origins: Origins) -> Self {
+        Self { origins, ..self }
     }
 
     /// Runs one tool of a native connector. `arguments` is the raw JSON object of the call.
@@ -121,7 +134,7 @@ impl Engine {
                 raw: None,
             });
         };
-        let Some(validator) = self.validator(tool) else {
+        let Some(validator) = self.validator(connector, tool) else {
             let message = "the tool's schema cannot be compiled";
             return Outcome::Failed(unsent(FailureKind::Internal, message));
         };
@@ -140,9 +153,15 @@ impl Engine {
         call.run(arguments).await
     }
 
-    fn validator(&self, tool: &Tool) -> Option<&Validator> {
-        let compiled = self.validators.get(&tool.name)?;
-        compiled
+    fn validator(&self, connector: &Connector, tool: &Tool) -> Option<&Validator> {
+        let of_connector = self.validators.get(&connector.name)?.get_or_init(|| {
+            let tools = connector.tools.iter();
+            tools
+                .map(|tool| (tool.name.clone(), OnceLock::new()))
+                .collect()
+        });
+        of_connector
+            .get(&tool.name)?
             .get_or_init(|| jsonschema::validator_for(&tool.input_schema).ok())
             .as_ref()
     }

@@ -115,7 +115,7 @@ impl Call<'_> {
             ),
             StatusCode::METHOD_NOT_ALLOWED => "It cannot be done in the present state.".to_owned(),
             StatusCode::NOT_ACCEPTABLE => "The provider cannot give this in the form that the tool asks for.".to_owned(),
-            StatusCode::CONFLICT => "The present state stands against it, or it has changed meanwhile: read it again, then decide.".to_owned(),
+            StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED => "The present state stands against it, or it has changed meanwhile: read it again, then decide.".to_owned(),
             StatusCode::GONE => "It is there no more, or switched off.".to_owned(),
             StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
                 "The provider does not accept these arguments: correct what it names before trying again.".to_owned()

@@ -85,6 +85,23 @@ impl Draft {
         })
     }
 
+    /// A POST of bytes to a link that the provider gave for exactly that. It gets nothing of the
+    /// connection.
+    ///
+    /// # Errors
+    /// Why the link is not followed.
+    pub(super) fn upload(&self, link: &str, bytes: Bytes) -> Result<Self, &'static str> {
+        let kind = HeaderValue::from_static("application/octet-stream");
+        let link = self.follow(link, true)?;
+        Ok(Self {
+            method: Method::POST,
+            encoding: Encoding::Raw,
+            headers: HeaderMap::from_iter([(CONTENT_TYPE, kind)]),
+            media: Some(bytes),
+            ..link
+        })
+    }
+
     /// The request of `tool`.
     ///
     /// # Errors
@@ -227,7 +244,7 @@ impl Draft {
         Ok(())
     }
 
-    fn head(&mut self, name: &str, value: &str) -> Result<(), String> {
+    pub(super) fn head(&mut self, name: &str, value: &str) -> Result<(), String> {
         let name = HeaderName::try_from(name).map_err(|_| "is for no header field".to_owned())?;
         let value = HeaderValue::try_from(value)
             .map_err(|_| "holds characters that a header field cannot carry".to_owned())?;
@@ -340,7 +357,7 @@ fn has_body(tool: &Tool) -> bool {
         .any(|arg| matches!(arg.target, Target::Body(_)))
 }
 
-fn method(method: catalog::Method) -> Method {
+pub(super) fn method(method: catalog::Method) -> Method {
     match method {
         catalog::Method::Get => Method::GET,
         catalog::Method::Post => Method::POST,

@@ -24,14 +24,16 @@ pub(super) fn bytes(arg: &Arg, value: &Value) -> Result<Bytes, String> {
     if arg.change != Some(Change::Base64Decode) {
         return Ok(text.into());
     }
+    unpack(&text).ok_or_else(|| format!("argument {:?} must be Base64", arg.name))
+}
+
+/// The bytes that Base64 stands for, broken into lines or not.
+pub(super) fn unpack(text: &str) -> Option<Bytes> {
     let packed: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
     let decoded = STANDARD
         .decode(&packed)
         .or_else(|_| STANDARD_NO_PAD.decode(&packed));
-    match decoded {
-        Ok(bytes) => Ok(bytes.into()),
-        Err(_) => Err(format!("argument {:?} must be Base64", arg.name)),
-    }
+    decoded.ok().map(Bytes::from)
 }
 
 /// Writes a body. `media` is a raw one, or the part that is no JSON; `kind` is that part's type.

@@ -3,10 +3,17 @@
 
 mod contract;
 mod grammar;
+mod hooks_gmail;
+mod hooks_google;
+mod hooks_messages;
+mod hooks_metrics;
+mod hooks_notion;
+mod hooks_office;
 mod own_token;
 mod parts;
 mod refusals;
 mod sending;
+mod stage;
 mod stats;
 mod support;
 mod violations;

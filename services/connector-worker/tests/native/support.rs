@@ -1,6 +1,5 @@
 //! An engine, a connector of GitHub, and the stand-in that it calls.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,33 +22,19 @@ pub(crate) const TOKEN: &str = "ghp_token-of-the-tests";
 /// What a stand-in for GitHub demands of each request.
 pub(crate) fn github_rules() -> Rules {
     Rules {
-        authorization: format!("Bearer {TOKEN}"),
         headers: vec!["accept", "user-agent", "x-github-api-version"],
         // GitHub's description marks these parameters as spanning segments.
         spanning: vec![
             "/repos/{owner}/{repo}/contents/{path}",
             "/repos/{owner}/{repo}/git/refs/{ref}",
         ],
-        unlisted: Vec::new(),
+        ..Rules::authorization(format!("Bearer {TOKEN}"))
     }
-}
-
-/// GitHub's own description, from beside the project or as a development dependency.
-pub(crate) fn github_description() -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let places = [
-        "../shared/providers/specs/github.openapi.json",
-        "tests/providers/node_modules/@octokit/openapi/generated/api.github.com.json",
-    ];
-    places
-        .iter()
-        .map(|place| root.join(place))
-        .find(|path| path.is_file())
 }
 
 /// A description with few operations, for tests of what no description says.
 pub(crate) fn small_description() -> Api {
-    Api::parse(include_bytes!("small.openapi.json"))
+    Api::openapi(include_bytes!("small.openapi.json"))
 }
 
 /// A stand-in for GitHub that knows a few operations.

@@ -9,11 +9,11 @@ use serde_json::{Value, json, value::RawValue};
 use super::args::{Context, arg, texts};
 use super::call;
 use super::no_args;
-use crate::closed::{Effect, Hook as HookWord, Poll, ResponseKind};
+use crate::closed::{Effect, Poll, ResponseKind};
 use crate::error::Faults;
 use crate::manifest::{ArgText, ConnectorText, ResponseText, ToolText};
 use crate::model::{
-    Answer, Arg, Base64Alphabet, Call, Hook, Later, Method, PageKind, PageParam, Pages, Pagination,
+    Answer, Arg, Base64Alphabet, Call, Later, Method, PageKind, PageParam, Pages, Pagination,
     PathPart, Response, Scopes, Step, Target, Tool, When,
 };
 use crate::path::{FindArg, ResultPath, Step as PathStep, WirePath};
@@ -53,10 +53,9 @@ pub(super) fn compile(
     let response = response(&text.response, &find, faults);
     let pages = pages(&text, &args, profiles, &find, faults);
     let require_one_of = groups(&text, &find, faults);
-    let hook = hook(text.code, faults);
     let steps = steps(&text, faults);
     let (call, response) = (call?, response?);
-    check_templates(&args, &call, faults);
+    check_templates(&args, &call, &response, faults);
 
     let input_schema = schema::input(&args, &schemas);
     for group in &require_one_of {
@@ -106,7 +105,7 @@ pub(super) fn compile(
         call,
         pages,
         response,
-        hook,
+        hook: text.code,
         hook_params: text.code_params,
         steps,
         unlisted_const: text.unlisted_const,
@@ -162,20 +161,13 @@ fn groups(text: &ToolText, find: FindArg<'_>, faults: &mut Faults) -> Vec<Vec<us
     groups
 }
 
-fn hook(word: Option<HookWord>, faults: &mut Faults) -> Option<Hook> {
-    match word? {
-        HookWord::GithubUserStats => Some(Hook::GithubUserStats),
-        HookWord::GithubRepoStats => Some(Hook::GithubRepoStats),
-        other => {
-            faults.not_run("code", &format!("the code hook {}", other.as_str()));
-            None
-        }
-    }
-}
-
 fn steps(text: &ToolText, faults: &mut Faults) -> Vec<Step> {
     if text.code.is_none() && !(text.steps.is_empty() && text.code_params.is_empty()) {
         faults.add("steps", "steps and code_params go with a code hook");
+    }
+    if let Some(hook) = text.code.filter(|hook| text.steps.len() < hook.steps()) {
+        let (word, least) = (hook.as_str(), hook.steps());
+        faults.add("steps", format!("{word} makes {least} further calls"));
     }
     text.steps
         .iter()
@@ -366,7 +358,7 @@ fn response(text: &ResponseText, find: FindArg<'_>, faults: &mut Faults) -> Opti
 }
 
 /// Each template argument is used, and what a constant needs is there when it is sent.
-fn check_templates(args: &[Arg], call: &Call, faults: &mut Faults) {
+fn check_templates(args: &[Arg], call: &Call, response: &Response, faults: &mut Faults) {
     let mut used = BTreeSet::new();
     let mut need = |at: usize, when: Option<&When>| {
         used.insert(at);
@@ -431,6 +423,9 @@ fn check_templates(args: &[Arg], call: &Call, faults: &mut Faults) {
         if let Target::Body(landing) | Target::Variable(landing) = &arg.target {
             used.extend(path_args(&landing.path.0));
         }
+    }
+    if let Some(items) = &response.items {
+        used.extend(path_args(&items.0));
     }
     for (at, arg) in args.iter().enumerate() {
         if arg.target == Target::Template && !used.contains(&at) {

@@ -9,6 +9,16 @@ use serde_json::{Value, json};
 fn every_builtin_manifest_loads() {
     let catalog = Catalog::builtin();
 
+    let told = catalog.summaries();
+    let told: Vec<(&str, &str, usize)> = told
+        .map(|known| {
+            (
+                known.name.as_str(),
+                known.display_name.as_str(),
+                known.tools,
+            )
+        })
+        .collect();
     let types: Vec<(&str, &str, usize)> = catalog
         .connectors()
         .map(|connector| {
@@ -20,7 +30,39 @@ fn every_builtin_manifest_loads() {
         })
         .collect();
 
-    assert_eq!(types, [("github", "GitHub", 84)]);
+    assert_eq!(told, types);
+
+    let tools: usize = types.iter().map(|(_, _, tools)| tools).sum();
+    assert_eq!(tools, 837);
+    assert_eq!(
+        types,
+        [
+            ("bitbucket", "Bitbucket Cloud", 40),
+            ("claude_code", "Claude Code / Anthropic Admin", 28),
+            ("codex", "OpenAI Codex / organization admin", 26),
+            ("confluence", "Confluence Cloud", 32),
+            ("copilot", "GitHub Copilot", 28),
+            ("cursor", "Cursor", 32),
+            ("discord", "Discord", 41),
+            ("excel", "Microsoft Excel", 31),
+            ("github", "GitHub", 84),
+            ("gitlab", "GitLab", 55),
+            ("gmail", "Gmail", 36),
+            ("google_calendar", "Google Calendar", 29),
+            ("google_docs", "Google Docs", 25),
+            ("google_sheets", "Google Sheets", 28),
+            ("google_slides", "Google Slides", 27),
+            ("jira", "Jira Cloud", 47),
+            ("linear", "Linear", 36),
+            ("notion", "Notion", 30),
+            ("outlook", "Outlook", 35),
+            ("powerpoint", "Microsoft PowerPoint", 19),
+            ("slack", "Slack", 48),
+            ("teams", "Microsoft Teams", 31),
+            ("windsurf", "Windsurf (Devin Desktop)", 16),
+            ("zoom", "Zoom", 33),
+        ]
+    );
 }
 
 #[test]

@@ -253,8 +253,8 @@ fn rules_about_types_names_and_effects_hold() {
 #[test]
 fn what_no_engine_runs_is_refused_and_not_left_out() {
     says(
-        &with_tool("args", "code = \"build_pptx\"\nargs"),
-        &["acme.toml: tool acme_get: code: engine does not run the code hook build_pptx yet"],
+        &with_tool("args", "code = \"calendar_rsvp\"\nargs"),
+        &["acme.toml: tool acme_get: steps: calendar_rsvp makes 1 further calls"],
     );
 }
 

@@ -4,3 +4,4 @@
 mod builtin;
 mod faults;
 mod format;
+mod listed;

@@ -6,8 +6,10 @@ use http::request::Parts;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use super::Rules;
-use super::openapi::{Found, Operation, Parameter};
+use super::api::{Detail, Found, Operation, Parameter};
+use super::rules::{Credential, Rules, Unlisted};
+use super::schema::{Schema, is_list, readings};
+use super::written;
 
 /// Everything that is not allowed in the request, in words.
 pub(crate) fn request(
@@ -17,23 +19,25 @@ pub(crate) fn request(
     body: &Bytes,
 ) -> Vec<String> {
     let mut violations = Vec::new();
+    let operation = found.operation;
     let header = |name: &str| {
         parts
             .headers
             .get(name)
             .and_then(|value| value.to_str().ok())
     };
-    if header(AUTHORIZATION.as_str()) != Some(rules.authorization.as_str()) {
-        violations.push("Authorization is missing or wrong".to_owned());
-    }
+    let credential = rules.credential(parts.uri.path(), &operation.name());
+    credential_fits(&mut violations, credential, parts);
     let missing = rules
         .headers
         .iter()
+        .copied()
+        .chain(operation.headers.iter().map(String::as_str))
         .filter(|name| header(name).is_none_or(str::is_empty));
     violations.extend(missing.map(|name| format!("the header field {name} is missing")));
 
     for (name, value) in &found.path {
-        match found.operation.path_parameters.get(name) {
+        match operation.path_parameters.get(name) {
             Some(parameter) => value_fits(
                 &mut violations,
                 "path",
@@ -44,19 +48,51 @@ pub(crate) fn request(
             None => violations.push(format!("path parameter {name} is not described")),
         }
     }
-    query(
-        &mut violations,
-        rules,
-        found.operation,
-        parts.uri.query().unwrap_or_default(),
-    );
-    body_fits(
-        &mut violations,
-        found.operation,
-        header(CONTENT_TYPE.as_str()),
+    let query_text = parts.uri.query().unwrap_or_default();
+    query(&mut violations, rules, operation, query_text);
+    let sent = written::Sent {
+        kind: header(CONTENT_TYPE.as_str()).unwrap_or_default(),
         body,
-    );
+    };
+    violations.extend(written::violations(rules, operation, credential, &sent));
     violations
+}
+
+/// The same for a GraphQL request, but for what it asks.
+pub(crate) fn graphql(rules: &Rules, parts: &Parts) -> Vec<String> {
+    let mut violations = Vec::new();
+    let credential = rules.credential(parts.uri.path(), "");
+    credential_fits(&mut violations, credential, parts);
+    let header = |name: &str| {
+        parts
+            .headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
+    if parts.method != http::Method::POST || parts.uri.query().is_some() {
+        violations.push("GraphQL goes by POST, without a query".to_owned());
+    }
+    if header(CONTENT_TYPE.as_str()) != Some("application/json") {
+        violations.push("the body must be application/json".to_owned());
+    }
+    violations
+}
+
+/// The credential is where it belongs, and nowhere else.
+fn credential_fits(violations: &mut Vec<String>, wanted: Option<&Credential>, parts: &Parts) {
+    let mut places = vec![AUTHORIZATION.as_str()];
+    if let Some(Credential::Header(name, value)) = wanted {
+        places.retain(|place| place != name);
+        let sent = parts.headers.get(*name);
+        if sent.and_then(|sent| sent.to_str().ok()) != Some(value.as_str()) {
+            violations.push(format!("{name} is missing or wrong"));
+        }
+    }
+    for place in places {
+        if parts.headers.contains_key(place) {
+            violations.push(format!("{place} is sent, where it does not belong"));
+        }
+    }
 }
 
 fn query(violations: &mut Vec<String>, rules: &Rules, operation: &Operation, text: &str) {
@@ -67,6 +103,9 @@ fn query(violations: &mut Vec<String>, rules: &Rules, operation: &Operation, tex
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
         .map(|(name, value)| (decode(name), decode(value)))
         .collect();
+    if operation.detail == Detail::Path {
+        return;
+    }
     let mut names: Vec<&String> = pairs.iter().map(|(name, _)| name).collect();
     names.sort();
     names.dedup();
@@ -76,19 +115,35 @@ fn query(violations: &mut Vec<String>, rules: &Rules, operation: &Operation, tex
             .filter(|(known, _)| known == name)
             .map(|(_, value)| value.clone())
             .collect();
+        let unlisted = Unlisted::query(&operation.name(), name);
         match operation.query.get(name) {
             Some(parameter) => value_fits(violations, "query", name, &values, parameter),
-            None if rules
-                .unlisted
-                .contains(&(operation.id.as_str(), name.as_str())) => {}
+            None if rules.unlisted.contains(&unlisted) => {}
+            // A member of a parameter that is an object: `range[from]=1`.
+            None if member(operation, name).is_some() => {
+                let known = member(operation, name).unwrap_or_else(Parameter::any);
+                value_fits(violations, "query", name, &values, &known);
+            }
             None => violations.push(format!("query parameter {name} is not described")),
         }
     }
     for (name, parameter) in &operation.query {
-        if parameter.required && !pairs.iter().any(|(known, _)| known == name) {
+        let unlisted = Unlisted::query(&operation.name(), name);
+        let wanted = parameter.required && !rules.unlisted.contains(&unlisted);
+        if wanted && !pairs.iter().any(|(known, _)| known == name) {
             violations.push(format!("query parameter {name} is missing"));
         }
     }
+}
+
+fn member(operation: &Operation, name: &str) -> Option<Parameter> {
+    let (object, member) = name.strip_suffix(']')?.split_once('[')?;
+    let schema = &operation.query.get(object)?.schema.value;
+    let known = schema["properties"].get(member)?;
+    Some(Parameter {
+        schema: Schema::new(known.clone()),
+        ..Parameter::any()
+    })
 }
 
 fn value_fits(
@@ -99,9 +154,17 @@ fn value_fits(
     parameter: &Parameter,
 ) {
     let schema = &parameter.schema;
-    let readings = if schema["type"] == json!("array") {
-        let items = values.iter().map(|value| readings(value).remove(0));
-        vec![items.collect::<Value>()]
+    let readings = if is_list(&schema.value) {
+        let split = |value: &String| match parameter.joined {
+            true => value.split(',').map(str::to_owned).collect(),
+            false => vec![value.clone()],
+        };
+        let texts: Vec<String> = values.iter().flat_map(split).collect();
+        let all = |pick: &dyn Fn(&String) -> Value| texts.iter().map(pick).collect::<Value>();
+        vec![
+            all(&|text| readings(text).remove(0)),
+            all(&|text| json!(text)),
+        ]
     } else if let [value] = values {
         readings(value)
     } else {
@@ -111,79 +174,9 @@ fn value_fits(
     // A parameter is text: it is right when one way to read it is.
     if !readings
         .iter()
-        .any(|reading| errors(schema, reading).is_empty())
+        .any(|reading| schema.errors(reading).is_empty())
     {
-        let why = errors(schema, &readings[0]).join(", ");
+        let why = schema.errors(&readings[0]).join(", ");
         violations.push(format!("{place} parameter {name}={values:?}: {why}"));
-    }
-}
-
-/// What a parameter's text may mean, the likeliest first.
-fn readings(text: &str) -> Vec<Value> {
-    let mut readings: Vec<Value> = Vec::new();
-    if let Ok(number) = text.parse::<i64>() {
-        readings.push(json!(number));
-    }
-    if let Ok(truth) = text.parse::<bool>() {
-        readings.push(json!(truth));
-    }
-    readings.push(json!(text));
-    readings
-}
-
-fn body_fits(
-    violations: &mut Vec<String>,
-    operation: &Operation,
-    kind: Option<&str>,
-    body: &Bytes,
-) {
-    let Some(described) = &operation.body else {
-        if !body.is_empty() {
-            violations.push("a body is sent, but none is described".to_owned());
-        }
-        return;
-    };
-    if body.is_empty() {
-        if described.required {
-            violations.push("the body is missing".to_owned());
-        }
-        return;
-    }
-    let kind = kind
-        .unwrap_or_default()
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim();
-    let Some(schema) = described.content.get(kind) else {
-        violations.push(format!(
-            "a body of the media type {kind:?} is not described"
-        ));
-        return;
-    };
-    match serde_json::from_slice(body) {
-        Ok(body) => {
-            violations.extend(
-                errors(schema, &body)
-                    .into_iter()
-                    .map(|why| format!("body: {why}")),
-            );
-        }
-        Err(error) => violations.push(format!("the body is no JSON: {error}")),
-    }
-}
-
-fn errors(schema: &Value, value: &Value) -> Vec<String> {
-    let validator = jsonschema::options()
-        .should_validate_formats(true)
-        .build(schema);
-    match validator {
-        Ok(validator) => {
-            let told = |error: jsonschema::ValidationError<'_>| {
-                format!("{} {error}", error.instance_path())
-            };
-            validator.iter_errors(value).map(told).collect()
-        }
-        Err(error) => vec![format!("the described schema cannot be used: {error}")],
     }
 }

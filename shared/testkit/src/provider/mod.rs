@@ -1,43 +1,41 @@
-//! A strict stand-in for a provider's API, driven by the provider's own OpenAPI 3 description.
+//! A strict stand-in for a provider's API, driven by the provider's own description: OpenAPI 3.0 and
+//! 3.1, Google's discovery documents, GraphQL schemas, and lists of names where there is no more.
 //!
 //! Each request is held against the description: its method and path, every query parameter,
-//! the media type and the members of its body, and the header fields that the provider demands. What
-//! the description does not allow is refused with 400 and kept as a violation. What it allows is
+//! the media type and the members of its body, the header fields that the provider demands, and the
+//! credential in its one place. What the description does not allow is refused with 400 and kept as a violation. What it allows is
 //! answered with the least data that conforms, or with what the test has put on the script.
 
+mod api;
 mod check;
+mod discovery;
+mod graphql;
+mod names;
 mod openapi;
+mod rules;
 mod sample;
+mod schema;
+mod written;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderMap, StatusCode, header};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use openapi::Api;
+pub use api::{Api, Detail, Place};
+pub use rules::{Credential, Rules, Unlisted};
+pub use schema::conforms;
 
 /// Bytes of a request's body that are read.
 const BODY_MAX_BYTES: usize = 4 * 1024 * 1024;
-
-/// What the provider demands besides its description.
-#[derive(Clone, Debug, Default)]
-pub struct Rules {
-    /// The exact `Authorization` of each request.
-    pub authorization: String,
-    /// Header fields that each request must have.
-    pub headers: Vec<&'static str>,
-    /// Paths whose last parameter may span several segments.
-    pub spanning: Vec<&'static str>,
-    /// `operation id`, `parameter` pairs that are allowed although the description lacks them.
-    pub unlisted: Vec<(&'static str, &'static str)>,
-}
 
 /// A request as it came.
 #[derive(Clone, Debug)]
@@ -49,6 +47,8 @@ pub struct Seen {
     pub body: Bytes,
     /// The operation that the description calls it; none for what it does not know.
     pub operation: Option<String>,
+    /// How much the description says of it.
+    pub detail: Option<Detail>,
 }
 
 /// An answer that a test decides.
@@ -113,6 +113,8 @@ struct Log {
     seen: Vec<Seen>,
     violations: Vec<String>,
     script: VecDeque<Reply>,
+    /// Answers by operation.
+    fixed: BTreeMap<String, Reply>,
     /// Answers everything once the script is used up.
     forever: Option<Reply>,
     downloads: Vec<Seen>,
@@ -177,6 +179,11 @@ impl Provider {
         self.log().script.extend(replies);
     }
 
+    /// Requests of this operation are answered so, unless the script says otherwise.
+    pub fn answer(&self, operation: &str, reply: Reply) {
+        self.log().fixed.insert(operation.to_owned(), reply);
+    }
+
     /// All requests after the script are answered so.
     pub fn forever(&self, reply: Reply) {
         self.log().forever = Some(reply);
@@ -233,69 +240,111 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         .await
         .unwrap_or_default();
     let target = parts.uri.to_string();
-    let found = shared.api.find(
-        parts.method.as_str(),
-        parts.uri.path(),
-        &shared.rules.spanning,
-    );
-    let operation = found.as_ref().map(|found| found.operation.id.clone());
-    let violations = match &found {
-        None if shared.api.allows_anything => Vec::new(),
-        None => vec![format!("{} {target} is in no description", parts.method)],
-        Some(found) => check::request(&shared.rules, found, &parts, &body),
-    };
+    let held = hold(&shared, &parts, &body);
     let seen = Seen {
         method: parts.method.to_string(),
         target: target.clone(),
         headers: parts.headers.clone(),
         body,
-        operation: operation.clone(),
+        operation: held.operation.clone(),
+        detail: held.detail,
     };
     let scripted = {
         let mut log = shared.log.lock().expect("no panic while held");
         log.seen.push(seen);
-        let name = operation.unwrap_or_default();
-        let told = violations
-            .iter()
-            .map(|rule| format!("{name} ({} {target}): {rule}", parts.method));
+        let name = held.operation.unwrap_or_default();
+        let told = held.violations.iter();
+        let told = told.map(|rule| format!("{name} ({} {target}): {rule}", parts.method));
         log.violations.extend(told);
         match log.script.pop_front() {
-            None => log.forever.clone(),
+            None => log.fixed.get(&name).or(log.forever.as_ref()).cloned(),
             next => next,
         }
     };
-    match (violations.is_empty(), scripted, found) {
-        (false, _, _) => reply(Reply::json(400, &json!({ "message": violations }))).await,
-        (true, Some(scripted), _) => reply(scripted).await,
-        (true, None, None) => reply(Reply::json(200, &json!({}))).await,
-        (true, None, Some(found)) => {
-            let accept = parts
-                .headers
-                .get(header::ACCEPT)
-                .and_then(|value| value.to_str().ok());
-            reply(sample::reply(
-                found.operation,
-                accept.unwrap_or_default(),
-                &shared.elsewhere,
-            ))
-            .await
+    match scripted {
+        _ if !held.violations.is_empty() => {
+            reply(Reply::json(400, &json!({ "message": held.violations }))).await
         }
+        Some(scripted) => reply(scripted).await,
+        None => reply(held.sample).await,
+    }
+}
+
+/// What a request is, what is wrong with it, and the least answer.
+struct Held {
+    operation: Option<String>,
+    detail: Option<Detail>,
+    violations: Vec<String>,
+    sample: Reply,
+}
+
+fn hold(shared: &Shared, parts: &Parts, body: &Bytes) -> Held {
+    let (api, rules) = (&shared.api, &shared.rules);
+    let empty = || Reply::json(200, &json!({}));
+    let unknown = |violations| Held {
+        operation: None,
+        detail: None,
+        violations,
+        sample: empty(),
+    };
+    if api.allows_anything {
+        return unknown(Vec::new());
+    }
+    let path = parts.uri.path();
+    if let Some(graphql) = api.graphql.as_ref().filter(|graphql| graphql.path == path) {
+        let mut violations = check::graphql(rules, parts);
+        let asked = graphql.request(body);
+        let (operation, sample) = match &asked {
+            Ok(asked) => (
+                Some(asked.operation.clone()),
+                Reply::json(200, &asked.answer),
+            ),
+            Err(_) => (None, empty()),
+        };
+        violations.extend(asked.err().into_iter().flatten());
+        return Held {
+            operation,
+            detail: Some(Detail::Schemas),
+            violations,
+            sample,
+        };
+    }
+    let Some(found) = api.find(parts.method.as_str(), path, &rules.spanning) else {
+        let rule = format!("{} {} is in no description", parts.method, parts.uri);
+        return unknown(vec![rule]);
+    };
+    let accept = parts.headers.get(header::ACCEPT);
+    let accept = accept.and_then(|value| value.to_str().ok());
+    Held {
+        operation: Some(found.operation.id.clone()),
+        detail: Some(found.operation.detail),
+        violations: check::request(rules, &found, parts, body),
+        sample: sample::reply(
+            found.operation,
+            accept.unwrap_or_default(),
+            &shared.elsewhere,
+        ),
     }
 }
 
 async fn download(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, BODY_MAX_BYTES)
+        .await
+        .unwrap_or_default();
     let scripted = {
         let mut log = shared.log.lock().expect("no panic while held");
-        if request.headers().contains_key(header::AUTHORIZATION) {
+        if parts.headers.contains_key(header::AUTHORIZATION) {
             log.violations
                 .push("the credential was sent to another origin".to_owned());
         }
         log.downloads.push(Seen {
-            method: request.method().to_string(),
-            target: request.uri().to_string(),
-            headers: request.headers().clone(),
-            body: Bytes::new(),
+            method: parts.method.to_string(),
+            target: parts.uri.to_string(),
+            headers: parts.headers,
+            body,
             operation: None,
+            detail: None,
         });
         log.download.clone()
     };

@@ -3,10 +3,19 @@
 use serde_json::{Map, Value, json};
 
 use super::Reply;
-use super::openapi::Operation;
+use super::api::Operation;
 
 /// Nesting that is filled in.
 const DEPTH_MAX: usize = 5;
+/// Members that say where the next page is.
+const NEXT: [&str; 4] = [
+    "@odata.nextLink",
+    "@odata.deltaLink",
+    "next",
+    "nextPageToken",
+];
+/// Stands for a link of the provider's until it is known where that is.
+const LINK: &str = "elsewhere:";
 
 /// The answer to an allowed request.
 pub(crate) fn reply(operation: &Operation, accept: &str, elsewhere: &str) -> Reply {
@@ -25,8 +34,26 @@ pub(crate) fn reply(operation: &Operation, accept: &str, elsewhere: &str) -> Rep
         return Reply::text(*status, "text/plain; charset=utf-8", "plain text\n");
     }
     match schema {
-        Some(schema) => Reply::json(*status, &value(schema, 0)),
+        Some(schema) => Reply::json(*status, &with_links(value(schema, 0), elsewhere)),
         None => Reply::json(*status, &json!({})),
+    }
+}
+
+/// Links lead to the provider's other origin.
+fn with_links(value: Value, elsewhere: &str) -> Value {
+    match value {
+        Value::String(text) if text == LINK => json!(format!("{elsewhere}/download/link")),
+        Value::Array(items) => items
+            .into_iter()
+            .map(|item| with_links(item, elsewhere))
+            .collect(),
+        Value::Object(members) => Value::Object(
+            members
+                .into_iter()
+                .map(|(name, value)| (name, with_links(value, elsewhere)))
+                .collect(),
+        ),
+        other => other,
     }
 }
 
@@ -49,7 +76,7 @@ fn value(schema: &Value, depth: usize) -> Value {
     match kind {
         Some("string") => match schema["format"].as_str() {
             Some("date-time") => json!("2026-01-02T03:04:05Z"),
-            Some("uri") => json!("https://example.com/"),
+            Some("uri") => json!(LINK),
             _ => json!("text"),
         },
         Some("integer" | "number") => json!(1),
@@ -69,8 +96,15 @@ fn object(schema: &Value, depth: usize) -> Value {
         }
     }
     if depth < DEPTH_MAX {
-        for (name, property) in schema["properties"].as_object().into_iter().flatten() {
-            members.insert(name.clone(), value(property, depth + 1));
+        let properties = schema["properties"].as_object().into_iter().flatten();
+        // There is one page of everything.
+        for (name, property) in properties.filter(|(name, _)| !NEXT.contains(&name.as_str())) {
+            let sample = match name.as_str() {
+                "download_links" => json!([LINK]),
+                "ok" => json!(true),
+                _ => value(property, depth + 1),
+            };
+            members.insert(name.clone(), sample);
         }
     }
     Value::Object(members)

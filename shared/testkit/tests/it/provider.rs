@@ -30,7 +30,7 @@ fn api() -> Api {
             },
         } },
     });
-    Api::parse(document.to_string().as_bytes())
+    Api::openapi(document.to_string().as_bytes())
 }
 
 /// Sends a request as text; gives status and body.
@@ -59,9 +59,8 @@ const JSON: &str =
 #[tokio::test]
 async fn what_is_described_is_answered_with_data_that_conforms() {
     let rules = Rules {
-        authorization: "Bearer t".to_owned(),
         headers: vec!["user-agent"],
-        ..Rules::default()
+        ..Rules::authorization("Bearer t")
     };
     let provider = Provider::start(api(), rules).await;
 
@@ -81,9 +80,8 @@ async fn what_is_described_is_answered_with_data_that_conforms() {
 #[tokio::test]
 async fn whatever_else_is_a_violation() {
     let rules = Rules {
-        authorization: "Bearer t".to_owned(),
         headers: vec!["user-agent"],
-        ..Rules::default()
+        ..Rules::authorization("Bearer t")
     };
     let cases = [
         ("GET /others/7", SIGNED, "", "is in no description"),
@@ -123,7 +121,7 @@ async fn whatever_else_is_a_violation() {
             "GET /things/7?key=k",
             "user-agent: me\r\n",
             "",
-            "Authorization is missing or wrong",
+            "authorization is missing or wrong",
         ),
         (
             "GET /things/7?key=k",

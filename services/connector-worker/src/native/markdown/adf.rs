@@ -121,13 +121,8 @@ impl Writer {
                 }
             }
             Tag::TableCell if self.is_confined() => {
-                if self
-                    .open
-                    .last()
-                    .is_some_and(|open| !open.content.is_empty())
-                {
-                    self.text(" | ", Vec::new());
-                }
+                let is_first = self.open.last().is_none_or(|open| open.content.is_empty());
+                self.text(if is_first { "" } else { " | " }, Vec::new());
             }
             Tag::TableCell => {
                 let kind = if self.in_table_head {
