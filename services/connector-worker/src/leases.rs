@@ -120,7 +120,7 @@ impl Places {
     /// # Errors
     /// - `Gone`: there is no such connector, or it is disabled.
     /// - `Credential`: its secrets cannot be opened, or cannot be sent as they are.
-    /// - `Internal`: leases cannot be had now.
+    /// - `Busy`: leases cannot be had now.
     /// - `Timeout`: not before the deadline.
     pub(crate) async fn hold(
         &self,
@@ -219,10 +219,11 @@ impl Places {
             Ok(lease) => lease,
             // What is held is old, but nobody has said that it does not hold any more.
             Err(LeaseError::Unavailable(why)) => {
-                tracing::error!("no lease can be had: {why}");
+                tracing::warn!("no lease can be had: {why}");
                 return place.in_version(version).ok_or_else(|| {
+                    // Another worker may hold one.
                     let message = "the connector's credential cannot be had at the moment";
-                    unsent(FailureKind::Internal, message)
+                    unsent(FailureKind::Busy, message)
                 });
             }
             Err(LeaseError::Gone) => {

@@ -286,7 +286,7 @@ pub struct Failure {
 pub enum FailureKind {
     /// The connector is unknown to the worker, or its lease was refused.
     Gone,
-    /// Too many calls already; nothing was sent.
+    /// Not now, or not here: too many calls already, or no lease can be had. Nothing was sent.
     Busy,
     /// The upstream could not be reached or started.
     Unreachable,

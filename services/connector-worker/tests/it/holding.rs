@@ -210,7 +210,7 @@ async fn an_old_lease_is_used_while_no_new_one_can_be_had_but_not_for_a_newer_ve
 
     assert_eq!(
         (failure.kind, failure.effect),
-        (FailureKind::Internal, Effect::None)
+        (FailureKind::Busy, Effect::None)
     );
     assert_eq!(
         failure.message,
