@@ -66,15 +66,19 @@ pub struct Auth {
 }
 
 impl Auth {
-    /// How a credential that somebody pasted is sent with a request to `path`.
-    pub fn pasted(&self, path: &str) -> Option<&AuthMethod> {
+    /// How a credential that somebody pasted is sent with a request to `path`. A pair
+    /// `username:password` goes the way of pairs where there is one.
+    pub fn pasted(&self, path: &str, is_pair: bool) -> Option<&AuthMethod> {
         let here = |method: &&AuthMethod| {
             method
                 .path_prefix
                 .as_ref()
                 .is_none_or(|prefix| path.starts_with(prefix.as_str()))
         };
-        let pasted = [AuthKind::Token, AuthKind::BodyKey, AuthKind::Basic];
+        let mut pasted = [AuthKind::Token, AuthKind::BodyKey, AuthKind::Basic];
+        if is_pair {
+            pasted.rotate_right(1);
+        }
         let mut found = pasted.into_iter().filter_map(|kind| {
             self.methods
                 .iter()

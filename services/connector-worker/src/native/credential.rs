@@ -19,9 +19,6 @@ impl Call<'_> {
         if self.tool.token == Some(ToolToken::None) {
             return Ok(());
         }
-        let Some(method) = self.connector.auth.pasted(&draft.path) else {
-            return Ok(());
-        };
         let secrets = self.lease.secrets.expose_secret();
         let Some(token) = secrets
             .0
@@ -31,6 +28,10 @@ impl Call<'_> {
             .filter(|t| !t.is_empty())
         else {
             return Err(Sent::before(Trouble::NoCredential));
+        };
+        let is_pair = token.contains(':');
+        let Some(method) = self.connector.auth.pasted(&draft.path, is_pair) else {
+            return Ok(());
         };
         let credential = credential(method, token);
         match method.place {

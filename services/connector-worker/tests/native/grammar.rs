@@ -307,8 +307,7 @@ async fn forms_credentials_in_bodies_and_basic_sign_in_are_written() {
     );
     assert!(!seen.headers.contains_key("authorization"));
 
-    let basic = WHOLE.replace("kind = \"token\"", "kind = \"app_installation\"");
-    let mut whole = Whole::of(&basic, []).await;
+    let mut whole = Whole::answering([]).await;
     whole.lease = lease_of("whole", whole.provider.url(), Some("me@x.example:secret"));
     whole.call("whole_keyset", json!({})).await.ok();
     assert_eq!(

@@ -1,6 +1,6 @@
 //! The whole grammar, in one manifest that no provider has.
 
-use catalog::closed::{ErrorStyle, ListPlace};
+use catalog::closed::{AuthKind, ErrorStyle, ListPlace};
 use catalog::{Catalog, Change, Connector, PageKind, Target};
 
 const WHOLE: &str = include_str!("whole.toml");
@@ -64,8 +64,17 @@ fn arguments_are_compiled_to_where_they_go() {
 #[test]
 fn a_pasted_credential_finds_its_method_by_kind_and_path() {
     let whole = whole();
-    let name = |path: &str| whole.auth.pasted(path).map(|method| method.name.clone());
+    let method = |path: &str, is_pair| {
+        let method = whole.auth.pasted(path, is_pair);
+        method.map(|method| (method.kind, method.name.clone()))
+    };
+    let authorization = "Authorization".to_owned();
 
-    assert_eq!(name("/v2/things").as_deref(), Some("Authorization"));
-    assert_eq!(name("/v1/things").as_deref(), Some("service_key"));
+    let token = (AuthKind::Token, authorization.clone());
+    assert_eq!(method("/v2/things", false), Some(token));
+    let key = (AuthKind::BodyKey, "service_key".to_owned());
+    assert_eq!(method("/v1/things", false), Some(key));
+    // An e-mail address with an API token.
+    let basic = (AuthKind::Basic, authorization);
+    assert_eq!(method("/v2/things", true), Some(basic));
 }
