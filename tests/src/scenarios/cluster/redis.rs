@@ -141,6 +141,11 @@ impl Life {
                     let last = self.listening.last_id.clone();
                     let last = if known { last } else { String::new() };
                     self.listening = self.session.listen(0, &last).await;
+                    // It ended over what it was to be told.
+                    if knows == Knows::NothingAtOnce {
+                        let patch = json!({ "enabled": !enabled });
+                        admin.patch(&path, &patch).await.expect(200);
+                    }
                 }
                 Err(_) => panic!("the stream of the session is told nothing"),
             }

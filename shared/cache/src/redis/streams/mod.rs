@@ -117,6 +117,8 @@ impl RedisStreams {
         }
         let Some((number, bytes, reader)) = appended? else {
             self.ledger.remove(stream);
+            // Whoever reads it here waits for what cannot come any more.
+            self.desk.changed(stream);
             return Ok(None);
         };
         self.desk.changed(stream);
