@@ -25,11 +25,12 @@ impl RedisPair {
         let port = first.port().to_string();
         let second = Redis::with_options(&["--replicaof", "127.0.0.1", &port]);
         let start = Instant::now();
-        while !second
-            .run(&["ROLE"])
-            .lines()
-            .any(|line| line == "connected")
-        {
+        let is_in_step = || {
+            let role = second.run(&["ROLE"]);
+            let primary = first.run(&["INFO", "replication"]);
+            role.lines().any(|line| line == "connected") && primary.contains("state=online")
+        };
+        while !is_in_step() {
             assert!(start.elapsed() < WITHIN, "the replica is not in step");
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -59,7 +60,7 @@ mod tests {
     fn a_replica_takes_the_place_of_its_primary_with_what_that_had() {
         let mut pair = RedisPair::start();
         pair.first.run(&["SET", "key", "value"]);
-        pair.first.run(&["WAIT", "1", "5000"]);
+        assert_eq!(pair.first.run(&["WAIT", "1", "5000"]), "1");
 
         pair.first.kill();
         pair.promote();

@@ -173,7 +173,10 @@ async fn of_a_database_is_said_what_a_start_would_meet() {
     let said = bench.control_plane(&url, "").await;
     said.of("database", Level::Fail, "this root key is not the one");
 
-    server.psql("DROP SCHEMA public CASCADE; CREATE SCHEMA public; CREATE TABLE x (y INT)");
+    server.psql(
+        "DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT ALL ON SCHEMA public TO PUBLIC; \
+         CREATE TABLE x (y INT); GRANT ALL ON x TO PUBLIC",
+    );
     let said = bench.control_plane(&url, "").await;
     said.of("database", Level::Fail, "give it a database of its own");
 }
