@@ -46,7 +46,7 @@ async fn the_replica_that_was_promoted_is_used_also_when_the_former_primary_is_b
     let session = Uuid::from_u128(3);
     let facts = Bytes::from_static(b"facts");
     cache.sessions.begin(session, owner, facts).await.unwrap();
-    backend.server.first.run(&["WAIT", "1", "5000"]);
+    backend.server.settle();
     let mut mailbox = cache.mailboxes.open(session, &["m"]).await.unwrap();
 
     // Neither is told: both take changes, and who is connected finds out by looking around.
