@@ -139,7 +139,7 @@ impl Reader<'_> {
         let Some((transport, headers)) = self.replies else {
             return;
         };
-        let Some(reply) = reply_to(id, method, params, Some(self.sink), false) else {
+        let Some(reply) = reply_to(id, method, params, self.sink) else {
             return;
         };
         let deadline = self.deadline.within(REPLY_WITHIN);

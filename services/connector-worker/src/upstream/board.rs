@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::agree::Agreed;
 use super::aside::Aside;
-use super::inputs::{Input, Undeclared, kind_of};
+use super::inputs::{Input, OVER, Undeclared, kind_of};
 
 /// Questions of one call that are open at once; a server that asks more is refused.
 const OPEN_MAX: usize = 32;
@@ -36,6 +36,8 @@ struct State {
     open: Vec<Ask>,
     asked: u32,
     outcome: Option<Outcome>,
+    /// It has ended or is abandoned: whoever asks now would ask nobody.
+    over: bool,
     /// The session that the call was made in.
     session: Option<Arc<Agreed>>,
     /// Whose it is, where the client has a session: what its lane says outside calls.
@@ -112,11 +114,15 @@ impl Board {
     /// Opens a question.
     ///
     /// # Errors
-    /// The client cannot be asked this.
+    /// The client cannot be asked this; `OVER` when the call is over, so that a question that may
+    /// be another's is put to that one.
     pub(super) fn ask(&self, id: &str, input: &Input<'_>, stray: bool) -> Result<(), Undeclared> {
         kind_of(input, &self.client.capabilities)?;
         let request = input.to_json();
         let mut state = self.state();
+        if state.over {
+            return Err(OVER);
+        }
         if let Some((aside, session)) = &state.own {
             aside.opens(input, *session);
         }
@@ -196,6 +202,7 @@ impl Board {
         }
         // The first end is the one.
         state.outcome.get_or_insert(outcome);
+        state.over = true;
         let orphans = state.take(|ask| ask.stray && !ask.told);
         state.open.retain(|ask| ask.stray);
         if state.open.is_empty() {
@@ -209,6 +216,7 @@ impl Board {
     /// Nobody will answer any more: what another call may wait for, and in which session.
     pub(super) fn abandon(&self) -> Option<(Arc<Agreed>, Vec<Orphan>)> {
         let mut state = self.state();
+        state.over = true;
         let orphans = state.take(|ask| ask.stray);
         let session = state.session.take()?;
         (!orphans.is_empty()).then_some((session, orphans))
@@ -217,6 +225,11 @@ impl Board {
     /// Whether the call stands still until its client has answered.
     pub(super) fn waits(&self) -> bool {
         !self.state().open.is_empty()
+    }
+
+    /// Whether nobody can be asked through it any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.state().over
     }
 
     pub(super) fn has_ended(&self) -> bool {

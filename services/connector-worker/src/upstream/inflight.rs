@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use domain::KeyId;
 
 use super::aside::Aside;
+use super::inputs::{Input, OVER, Undeclared};
 use super::sink::Sink;
 
 /// The calls under way at one server.
@@ -60,10 +61,29 @@ impl InFlight {
         }
     }
 
+    /// Puts a request of the server that came outside any call to the call it may be meant for;
+    /// `None` where there is none. One that ends in this very moment does not swallow it.
+    ///
+    /// # Errors
+    /// The client of that call cannot be asked this.
+    pub(super) fn ask(
+        &self,
+        id: &str,
+        input: &Input<'_>,
+        aside: &Aside,
+    ) -> Option<Result<(), Undeclared>> {
+        loop {
+            match self.asked(aside)?.ask(id, input, true) {
+                Err(OVER) => {}
+                asked => return Some(asked),
+            }
+        }
+    }
+
     /// Whose a request of the server is that came outside any call, if all that are under way are
     /// of one principal: the newest call's that does not wait for answers itself. A call that waits
     /// is asked more only where no client session has taken the lane over from it since.
-    pub(super) fn asked(&self, aside: &Aside) -> Option<Sink> {
+    fn asked(&self, aside: &Aside) -> Option<Sink> {
         if self.plain.load(Ordering::Relaxed) > 0 {
             return None;
         }
@@ -118,5 +138,66 @@ impl Drop for Underway {
             }
             Some(id) => self.calls.known().retain(|call| call.id != id),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use fabric::Outcome;
+    use mcp::{ClientCapabilities, ClientProfile};
+    use serde_json::value::RawValue;
+    use uuid::Uuid;
+
+    use super::super::board::{Board, Turn};
+    use super::*;
+
+    fn board() -> Arc<Board> {
+        let mut profile = ClientProfile::default();
+        profile.capabilities.sampling = true;
+        Board::new(Arc::new(profile), None, 1024)
+    }
+
+    #[tokio::test]
+    async fn a_question_goes_to_a_call_that_lives_though_another_is_not_taken_off_yet() {
+        let calls = Arc::new(InFlight::new(true));
+        let aside = Aside::new(ClientCapabilities::default(), false);
+        let key = KeyId::new(Uuid::nil());
+        let [older, ended, abandoned] = [board(), board(), board()];
+        let _under_way: Vec<_> = [&older, &ended, &abandoned]
+            .into_iter()
+            .zip(1..)
+            .map(|(board, id)| calls.begin(id, key, &Sink::Board(board.clone())))
+            .collect();
+        ended.end(Outcome::Result(Bytes::from_static(b"{}")));
+        abandoned.abandon();
+
+        let params = RawValue::from_string("{}".to_owned()).unwrap();
+        let input = Input {
+            method: "sampling/createMessage".into(),
+            params: Some(&params),
+        };
+        calls.ask("7", &input, &aside).unwrap().unwrap();
+
+        assert!(older.waits() && !ended.waits() && !abandoned.waits());
+        let Turn::Asked(asked) = older.turn().await else {
+            panic!("the call that lives is to be asked");
+        };
+        assert!(asked.requests.is_some());
+        older.end(Outcome::Result(Bytes::from_static(b"{}")));
+        assert!(calls.ask("8", &input, &aside).is_none());
+    }
+
+    #[test]
+    fn a_call_that_is_over_takes_no_question() {
+        let ended = board();
+        ended.end(Outcome::Result(Bytes::from_static(b"{}")));
+
+        let input = Input {
+            method: "sampling/createMessage".into(),
+            params: None,
+        };
+
+        assert_eq!(ended.ask("7", &input, true), Err(OVER));
     }
 }

@@ -30,6 +30,12 @@ pub(super) const NO_METHOD: Undeclared = Undeclared {
     message: "Method not found: this client declared no such capability",
 };
 
+/// The call that was to be asked has ended, or nobody waits for it any more.
+pub(super) const OVER: Undeclared = Undeclared {
+    code: codes::INTERNAL_ERROR,
+    message: "Internal error: the call is over",
+};
+
 impl Undeclared {
     /// The response with the server's own id, raw.
     pub(super) fn response(&self, id: &str) -> Bytes {

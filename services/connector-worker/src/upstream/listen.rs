@@ -18,7 +18,6 @@ use super::inflight::InFlight;
 use super::inputs::Input;
 use super::notices::Notices;
 use super::peer::{Link, Peer};
-use super::reply::reply_to;
 use super::{Rejected, Wire};
 
 /// How long a call waits for the stream at most, before it goes without.
@@ -185,10 +184,9 @@ impl Ear {
     async fn take_one(&self, message: &Message<'_>, text: &Bytes) {
         match message {
             Message::Request { id, method, params } => {
-                let whose = self.calls.asked(&self.aside);
-                let reply = match (whose, &**method) {
-                    (None, method) if method != "ping" => self.aside(id.raw(), method, *params),
-                    (whose, method) => reply_to(id.raw(), method, *params, whose.as_ref(), true),
+                let reply = match &**method {
+                    "ping" => Some(mcp::result_response(id.raw(), b"{}")),
+                    method => self.asked(id.raw(), method, *params),
                 };
                 if let Some(reply) = reply {
                     self.reply(reply).await;
@@ -218,17 +216,22 @@ impl Ear {
         }
     }
 
-    /// Takes a question that no call is under way for; the answer, where that is a refusal.
-    fn aside(&self, id: &str, method: &str, params: Option<&RawValue>) -> Option<Bytes> {
+    /// Takes a question; the answer, where that is a refusal.
+    fn asked(&self, id: &str, method: &str, params: Option<&RawValue>) -> Option<Bytes> {
         let input = Input {
             method: method.into(),
             params,
         };
-        let way = Way {
-            transport: self.link.transport.clone(),
-            headers: self.headers.clone(),
-        };
-        let asked = self.aside.ask(id, &input, way, &self.link.tasks, self.ttl);
+        let of_call = self.calls.ask(id, &input, &self.aside);
+        let asked = of_call.unwrap_or_else(|| {
+            let way = Way {
+                transport: self.link.transport.clone(),
+                headers: self.headers.clone(),
+            };
+            // No call is under way for it.
+            self.aside
+                .ask(id, &input, way, &self.link.tasks, self.ttl)
+        });
         asked.err().map(|undeclared| undeclared.response(id))
     }
 

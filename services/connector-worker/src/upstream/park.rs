@@ -135,9 +135,8 @@ impl Peer {
             let Some(input) = Input::parse(raw) else {
                 continue;
             };
-            let whose = self.calls.asked(&self.aside);
-            let refused = match whose {
-                Some(sink) => sink.ask(&id, &input, true),
+            let refused = match self.calls.ask(&id, &input, &self.aside) {
+                Some(asked) => asked,
                 None => {
                     let way = Way {
                         transport: self.link.transport.clone(),

@@ -49,8 +49,8 @@ impl Sink {
         }
     }
 
-    pub(super) const fn is_askable(&self) -> bool {
-        matches!(self, Self::Board(_))
+    pub(super) fn is_askable(&self) -> bool {
+        matches!(self, Self::Board(board) if !board.is_over())
     }
 
     /// The client session of its call, as far as that matters.
@@ -105,7 +105,8 @@ impl Sink {
     /// another call's.
     ///
     /// # Errors
-    /// The client did not declare that it can be asked this: what the server is to be told.
+    /// The client did not declare that it can be asked this, or the call is over: what the server
+    /// is to be told.
     pub(super) fn ask(&self, id: &str, input: &Input<'_>, stray: bool) -> Result<(), Undeclared> {
         match self {
             Self::Board(board) => board.ask(id, input, stray),
