@@ -44,6 +44,8 @@ pub mod fabric {
 
     print_only! {
         LeaseResponse: connector;
+        AccountTokens: of, scopes;
+        MissingAccount: message;
         GetPlatformResponse: revision, keys;
         Call: tenant_id, connector_id, method, request_id;
         Key: id, name;

@@ -10,11 +10,13 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 const PACKAGES: [&str; 2] = ["turnbuckle/admin/v1", "turnbuckle/fabric/v1"];
 
 /// Messages that hold secrets.
-const SECRET: [&str; 4] = [
+const SECRET: [&str; 6] = [
+    "turnbuckle.fabric.v1.AccountTokens",
     "turnbuckle.fabric.v1.Call",
     "turnbuckle.fabric.v1.GetPlatformResponse",
     "turnbuckle.fabric.v1.Key",
     "turnbuckle.fabric.v1.LeaseResponse",
+    "turnbuckle.fabric.v1.MissingAccount",
 ];
 
 /// Every contract of `packages`, as the paths that they import each other by.

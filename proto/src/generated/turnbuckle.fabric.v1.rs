@@ -226,6 +226,9 @@ pub struct Connector {
     pub server_json: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(message, repeated, tag = "15")]
     pub tools: ::prost::alloc::vec::Vec<Tool>,
+    /// Grows with each account that is connected, ended or preferred.
+    #[prost(int64, tag = "16")]
+    pub accounts: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Sync {
@@ -857,6 +860,87 @@ pub struct LeaseResponse {
     /// The secrets, a JSON object.
     #[prost(bytes = "bytes", tag = "2")]
     pub secrets_json: ::prost::bytes::Bytes,
+    /// Accounts can be connected to it: calls ask for their credential first.
+    #[prost(bool, tag = "3")]
+    pub takes_accounts: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CredentialRequest {
+    #[prost(string, tag = "1")]
+    pub tenant_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub connector_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub key_id: ::prost::alloc::string::String,
+    /// The credential that the provider refused.
+    #[prost(message, optional, tag = "4")]
+    pub refused: ::core::option::Option<AccountGeneration>,
+    /// What is missing of the account's grant.
+    #[prost(string, repeated, tag = "5")]
+    pub further_scopes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// A person can be shown a link, if one is missing.
+    #[prost(bool, tag = "6")]
+    pub wants_link: bool,
+}
+/// One pair of tokens of an account.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AccountGeneration {
+    #[prost(string, tag = "1")]
+    pub account_id: ::prost::alloc::string::String,
+    #[prost(int64, tag = "2")]
+    pub generation: i64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CredentialResponse {
+    #[prost(oneof = "credential_response::Credential", tags = "1, 2, 3")]
+    pub credential: ::core::option::Option<credential_response::Credential>,
+}
+/// Nested message and enum types in `CredentialResponse`.
+pub mod credential_response {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Credential {
+        /// The connector's own secret.
+        #[prost(message, tag = "1")]
+        Own(super::OwnSecret),
+        #[prost(message, tag = "2")]
+        Account(super::AccountTokens),
+        #[prost(message, tag = "3")]
+        Missing(super::MissingAccount),
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OwnSecret {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct AccountTokens {
+    #[prost(message, optional, tag = "1")]
+    pub of: ::core::option::Option<AccountGeneration>,
+    #[prost(string, tag = "2")]
+    pub access_token: ::prost::alloc::string::String,
+    #[prost(string, optional, tag = "3")]
+    pub user_token: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "4")]
+    pub scopes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(map = "string, string", tag = "5")]
+    pub variables: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Absent for tokens that do not end.
+    #[prost(message, optional, tag = "6")]
+    pub usable_for: ::core::option::Option<::prost_types::Duration>,
+    /// "oauth" or "token".
+    #[prost(string, tag = "7")]
+    pub method: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct MissingAccount {
+    /// For the asking key alone.
+    #[prost(string, optional, tag = "1")]
+    pub connect_url: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, tag = "2")]
+    pub message: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct NoteToolsChangedRequest {
@@ -981,6 +1065,35 @@ pub mod lease_service_client {
                 .insert(GrpcMethod::new("turnbuckle.fabric.v1.LeaseService", "Lease"));
             self.inner.unary(req, path, codec).await
         }
+        /// What calls of one key are signed with. NOT_FOUND when there is no such connector or it is
+        /// disabled, FAILED_PRECONDITION when the credential cannot be opened, ABORTED when the provider's
+        /// token endpoint does not answer.
+        pub async fn credential(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CredentialRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CredentialResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/turnbuckle.fabric.v1.LeaseService/Credential",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("turnbuckle.fabric.v1.LeaseService", "Credential"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// An upstream said that its tools are not what they were.
         pub async fn note_tools_changed(
             &mut self,
@@ -1032,6 +1145,16 @@ pub mod lease_service_server {
             &self,
             request: tonic::Request<super::LeaseRequest>,
         ) -> std::result::Result<tonic::Response<super::LeaseResponse>, tonic::Status>;
+        /// What calls of one key are signed with. NOT_FOUND when there is no such connector or it is
+        /// disabled, FAILED_PRECONDITION when the credential cannot be opened, ABORTED when the provider's
+        /// token endpoint does not answer.
+        async fn credential(
+            &self,
+            request: tonic::Request<super::CredentialRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CredentialResponse>,
+            tonic::Status,
+        >;
         /// An upstream said that its tools are not what they were.
         async fn note_tools_changed(
             &self,
@@ -1146,6 +1269,51 @@ pub mod lease_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = LeaseSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/turnbuckle.fabric.v1.LeaseService/Credential" => {
+                    #[allow(non_camel_case_types)]
+                    struct CredentialSvc<T: LeaseService>(pub Arc<T>);
+                    impl<
+                        T: LeaseService,
+                    > tonic::server::UnaryService<super::CredentialRequest>
+                    for CredentialSvc<T> {
+                        type Response = super::CredentialResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CredentialRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LeaseService>::credential(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CredentialSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -1313,6 +1481,9 @@ pub struct Call {
     pub heard: bool,
     #[prost(enumeration = "Affinity", tag = "20")]
     pub affinity: i32,
+    /// The number of its connector's accounts in the same configuration as `version`.
+    #[prost(int64, tag = "21")]
+    pub accounts: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Header {

@@ -53,3 +53,7 @@ id!(
     /// The public part of an API key: names it in lists and logs, opens nothing by itself.
     KeyId
 );
+id!(
+    /// An account that somebody connected at a provider, for one connector of one tenant.
+    AccountId
+);

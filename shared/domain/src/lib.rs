@@ -5,6 +5,7 @@
 //! this one, so it stays light.
 
 mod access;
+mod account;
 mod canonical;
 mod connector;
 mod depth;
@@ -19,6 +20,9 @@ mod tool_state;
 mod upstream;
 
 pub use access::{Action, Denied, Principal, authorize};
+pub use account::{
+    Account, AccountMethod, AccountOwner, AccountSecrets, AccountState, InvalidAccountWord,
+};
 pub use canonical::canonical_json;
 pub use connector::{
     ChangedTools, Connector, ConnectorKind, ConnectorSecrets, CredentialInfo, InvalidConnector,
@@ -26,7 +30,7 @@ pub use connector::{
 };
 pub use depth::nests_within;
 pub use difference::{Difference, Differences, differences};
-pub use ids::{ConnectorId, KeyId, TenantId};
+pub use ids::{AccountId, ConnectorId, KeyId, TenantId};
 pub use key::{ApiKey, KeyState, Scope, ScopeError};
 pub use slug::{InvalidSlug, Slug};
 pub use tenant::{Tenant, TenantState};

@@ -27,6 +27,12 @@ pub const DIFFERENCES_MAX: usize = 500;
 pub const POINTER_MAX_BYTES: usize = 1_024;
 /// Connectors of one tenant.
 pub const CONNECTORS_PER_TENANT: usize = 200;
+/// Accounts of one owner for one connector.
+pub const ACCOUNTS_PER_OWNER: usize = 20;
+/// Attempts to connect an account that are under way at once, of one owner for one connector.
+pub const CONNECT_FLOWS_PER_OWNER: usize = 50;
+/// OAuth clients of one tenant, or of the operator.
+pub const OAUTH_CLIENTS_PER_OWNER: usize = 500;
 /// Living keys of one tenant, or of the platform.
 pub const KEYS_PER_OWNER: usize = 1_000;
 

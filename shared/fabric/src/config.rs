@@ -41,6 +41,9 @@ pub struct ConnectorConfig {
     /// for native connectors.
     pub server: Option<UpstreamInfo>,
     pub tools: Vec<Tool>,
+    /// Grows by one with each account of the connector that is connected, ended or preferred; see
+    /// [`crate::Call::accounts`]. A refresh does not change it.
+    pub accounts: i64,
 }
 
 /// What a change is about.

@@ -21,6 +21,9 @@ pub struct Call {
     /// The connector's version in the configuration that the caller enforces. A worker that holds
     /// an older one takes a new lease first.
     pub version: i64,
+    /// [`crate::ConnectorConfig::accounts`] of the same configuration. A worker that holds a
+    /// credential from before asks for it anew.
+    pub accounts: i64,
     pub request: Request,
     /// What the client behind the call can do. What it did not declare an upstream may not ask.
     pub client: Arc<ClientProfile>,

@@ -21,7 +21,10 @@ pub use execute::{
     Inputs, List, Method, Outcome, Request, RpcError,
 };
 pub use futures_util::future::BoxFuture;
-pub use lease::{Lease, LeaseError, LeasedSecrets, Leases};
+pub use lease::{
+    AccountLease, Credential, CredentialError, CredentialRequest, Lease, LeaseError, LeasedSecrets,
+    Leases,
+};
 pub use nodes::{
     Change, Changes, Cluster, GatewayKeys, Node, NodeInfo, NodeReport, Role, WorkerAddress,
 };

@@ -50,6 +50,7 @@ pub fn call_to(call: Call, heard: bool) -> v1::Call {
         tenant_id: call.tenant.to_string(),
         connector_id: call.connector.to_string(),
         version: call.version,
+        accounts: call.accounts,
         method: method_to(request.method),
         name: request.name,
         arguments: request.arguments,
@@ -103,6 +104,7 @@ pub fn call_from(call: v1::Call) -> Result<(Call, bool), Invalid> {
         tenant: parse(&call.tenant_id, "tenant_id")?,
         connector: parse(&call.connector_id, "connector_id")?,
         version: call.version,
+        accounts: call.accounts,
         client: Arc::new(client_from(call.client.unwrap_or_default())?),
         principal: principal_from(&need(call.principal, "principal")?)?,
         session: session.map(|id| parse(id, "session")).transpose()?,
@@ -197,7 +199,7 @@ pub(crate) fn duration_to(duration: Duration) -> prost_types::Duration {
     }
 }
 
-fn duration_from(duration: &prost_types::Duration) -> Result<Duration, Invalid> {
+pub(super) fn duration_from(duration: &prost_types::Duration) -> Result<Duration, Invalid> {
     let invalid = |_| Invalid("deadline");
     let seconds = u64::try_from(duration.seconds).map_err(invalid)?;
     let nanos = u32::try_from(duration.nanos).map_err(invalid)?;

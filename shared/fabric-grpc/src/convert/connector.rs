@@ -26,6 +26,7 @@ pub fn connector_to(connector: &Connector) -> v1::Connector {
         version: connector.version,
         server_json: None,
         tools: Vec::new(),
+        accounts: 0,
     }
 }
 
@@ -62,6 +63,7 @@ pub fn connector_config_to(config: &ConnectorConfig) -> v1::Connector {
     v1::Connector {
         server_json: config.server.as_ref().map(json),
         tools: tools.collect(),
+        accounts: config.accounts,
         ..connector_to(&config.connector)
     }
 }
@@ -76,6 +78,7 @@ pub fn connector_config_from(mut config: v1::Connector) -> Result<ConnectorConfi
         })
     });
     Ok(ConnectorConfig {
+        accounts: config.accounts,
         tools: tools.collect::<Result<_, _>>()?,
         server: server_from(config.server_json.as_deref())?,
         connector: connector_from(config)?,

@@ -4,6 +4,7 @@
 mod call;
 mod configuration;
 mod connector;
+mod credential;
 mod event;
 mod outcome;
 mod scalars;
@@ -16,6 +17,9 @@ pub use configuration::{
     tenant_from, tenant_to,
 };
 pub use connector::{connector_config_from, connector_config_to, connector_from, connector_to};
+pub(crate) use credential::{
+    credential_from, credential_request_from, credential_request_to, credential_to,
+};
 pub use event::{event_from, event_to};
 pub use outcome::{failure_from, failure_to, outcome_from, outcome_to};
 pub(crate) use scalars::parse;

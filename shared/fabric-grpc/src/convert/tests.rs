@@ -115,7 +115,7 @@ prop_compose! {
         Call {
             tenant: TenantId::new(tenant),
             connector: ConnectorId::new(connector),
-            version, request, session, request_id, affinity,
+            version, accounts: version, request, session, request_id, affinity,
             client: Arc::new(client),
             principal: Principal { key: KeyId::new(key), scope, tenant: own.map(TenantId::new) },
             user_token: token.map(|token| Arc::new(SecretString::from(token))),
@@ -242,10 +242,12 @@ prop_compose! {
         active in any::<bool>(), (created_at, updated_at) in (time(), time()),
         (version, revision) in any::<(i64, i64)>(), keys in vec(stored_key(), 0..3),
         connectors in vec((connector(), vec("[a-z]{1,9}", 0..3), of(of(".*"))), 0..3),
+        accounts in any::<i64>(),
     ) -> TenantConfig {
         let [name, description, contact_email] = texts;
         let connectors = connectors.into_iter().map(|(connector, tools, server)| ConnectorConfig {
             connector,
+            accounts,
             tools: tools.iter().map(|name| tool(name)).collect(),
             server: server.map(|instructions| UpstreamInfo {
                 version: "2025-11-25".to_owned(),
@@ -401,12 +403,29 @@ fn nothing_secret_is_printed() {
     let lease = v1::LeaseResponse {
         connector: None,
         secrets_json: Bytes::from_static(b"hunter2"),
+        takes_accounts: true,
+    };
+    let tokens = v1::AccountTokens {
+        access_token: "hunter2".to_owned(),
+        user_token: Some("hunter2".to_owned()),
+        ..v1::AccountTokens::default()
+    };
+    let missing = v1::MissingAccount {
+        connect_url: Some("https://hunter2".to_owned()),
+        message: String::new(),
     };
     let key = v1::Key {
         hash: Bytes::from_static(b"hunter2"),
         ..v1::Key::default()
     };
-    for printed in [printed(&call), printed(&lease), printed(&key)] {
+    let all = [
+        printed(&call),
+        printed(&lease),
+        printed(&key),
+        printed(&tokens),
+        printed(&missing),
+    ];
+    for printed in all {
         assert!(!printed.contains("hunter2") && !printed.contains("104, 117"));
     }
 }

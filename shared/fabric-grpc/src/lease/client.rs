@@ -6,20 +6,28 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use domain::{ConnectorId, TenantId};
-use fabric::{BoxFuture, Lease, LeaseError, LeasedSecrets, Leases, UpstreamListener};
+use fabric::{
+    BoxFuture, Credential, CredentialError, CredentialRequest, Lease, LeaseError, LeasedSecrets,
+    Leases, UpstreamListener,
+};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use proto::fabric::v1;
 use proto::fabric::v1::lease_service_client::LeaseServiceClient;
 use runtime::{Process, Tasks};
 use secrecy::SecretBox;
 use tonic::{Code, Status};
 
-use crate::convert::connector_from;
+use crate::convert::{connector_from, credential_from, credential_request_to};
 use crate::{Channel, Role, Trust};
 
 /// For a lease, whatever control-planes are asked for it.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// For one of them to answer, so that there is time to ask another.
 const ATTEMPT: Duration = Duration::from_secs(2);
+/// For a credential, which may have to be refreshed first: longer than a provider's token endpoint
+/// is waited for.
+const CREDENTIAL_DEADLINE: Duration = Duration::from_secs(40);
 
 /// Asks control-planes in turn, and the next where one does not answer. Cheap to clone.
 #[derive(Clone)]
@@ -90,6 +98,47 @@ impl Inner {
         let answer = tokio::time::timeout(DEADLINE, asking).await;
         answer.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer in time")))
     }
+
+    /// For what may rightly take long: one that has not answered for a while is still waited for
+    /// when the next is asked. Whoever answers first is believed.
+    async fn ask_side_by_side<T, F>(
+        &self,
+        deadline: Duration,
+        question: impl Fn(LeaseServiceClient<Channel>) -> F,
+    ) -> Result<T, Status>
+    where
+        F: Future<Output = Result<tonic::Response<T>, Status>>,
+    {
+        let first = self.next.fetch_add(1, Ordering::Relaxed);
+        let count = self.control_planes.len();
+        let asking = async {
+            let mut last = Status::unavailable("no control-plane was asked");
+            let mut waiting = FuturesUnordered::new();
+            // Each twice: a connection may break just now.
+            let mut turns = 0..count * 2;
+            loop {
+                if let Some(turn) = turns.next() {
+                    let channel = &self.control_planes[(first.wrapping_add(turn)) % count];
+                    waiting.push(question(LeaseServiceClient::new(channel.clone())));
+                }
+                let answered = async {
+                    match turns.is_empty() {
+                        true => Ok(waiting.next().await),
+                        false => tokio::time::timeout(ATTEMPT, waiting.next()).await,
+                    }
+                };
+                match answered.await {
+                    Ok(Some(Ok(answer))) => return Ok(answer.into_inner()),
+                    Ok(Some(Err(status))) if is_answer(&status) => return Err(status),
+                    Ok(Some(Err(status))) => last = status,
+                    Ok(None) => return Err(last),
+                    Err(_) => {}
+                }
+            }
+        };
+        let answer = tokio::time::timeout(deadline, asking).await;
+        answer.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer in time")))
+    }
 }
 
 impl Inner {
@@ -114,7 +163,7 @@ impl Inner {
 fn is_answer(status: &Status) -> bool {
     matches!(
         status.code(),
-        Code::NotFound | Code::FailedPrecondition | Code::InvalidArgument
+        Code::NotFound | Code::FailedPrecondition | Code::InvalidArgument | Code::Aborted
     )
 }
 
@@ -123,6 +172,7 @@ fn read(response: v1::LeaseResponse) -> Option<Lease> {
     Some(Lease {
         connector: connector_from(response.connector?).ok()?,
         secrets: SecretBox::new(Box::new(LeasedSecrets(secrets))),
+        takes_accounts: response.takes_accounts,
     })
 }
 
@@ -156,6 +206,26 @@ impl Leases for LeaseClient {
             });
             let garbled = "its answer cannot be read";
             lease.ok_or_else(|| LeaseError::Unavailable(garbled.to_owned()))
+        })
+    }
+
+    fn credential(
+        &self,
+        request: CredentialRequest,
+    ) -> BoxFuture<'_, Result<Credential, CredentialError>> {
+        let request = credential_request_to(request);
+        Box::pin(async move {
+            let asked = self.0.ask_side_by_side(CREDENTIAL_DEADLINE, |mut client| {
+                let request = request.clone();
+                async move { client.credential(request).await }
+            });
+            let response = asked.await.map_err(|status| match status.code() {
+                Code::NotFound => CredentialError::Gone,
+                Code::FailedPrecondition => CredentialError::Sealed,
+                Code::Aborted => CredentialError::Provider(status.message().to_owned()),
+                _ => CredentialError::Unavailable(status.message().to_owned()),
+            })?;
+            credential_from(response)
         })
     }
 }

@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
-use crate::convert::{Invalid, connector_to, parse};
+use crate::convert::{Invalid, connector_to, credential_request_from, credential_to, parse};
 use crate::{Role, Trust};
 
 /// Serves leases to workers.
@@ -53,7 +53,18 @@ impl LeaseService for LeaseServer {
         Ok(Response::new(v1::LeaseResponse {
             connector: Some(connector_to(&lease.connector)),
             secrets_json: secrets.into(),
+            takes_accounts: lease.takes_accounts,
         }))
+    }
+
+    async fn credential(
+        &self,
+        request: Request<v1::CredentialRequest>,
+    ) -> Result<Response<v1::CredentialResponse>, Status> {
+        crate::peer(&request, &[Role::Worker])?;
+        let request = credential_request_from(request.into_inner())?;
+        let credential = self.leases.credential(request).await;
+        credential_to(credential).map(Response::new)
     }
 
     async fn note_tools_changed(

@@ -267,6 +267,7 @@ pub(crate) fn call() -> Call {
         tenant: TenantId::new(Uuid::from_u128(1)),
         connector: ConnectorId::new(Uuid::from_u128(2)),
         version: 3,
+        accounts: 0,
         request: Request {
             arguments: Some(Bytes::from_static(br#"{"a":1}"#)),
             ..Request::new(Method::CallTool, Some("t".to_owned()))
