@@ -18,6 +18,7 @@ pub use api_token::ApiToken;
 pub use data_key::{Aad, DataKey};
 pub use derive::DerivedKey;
 pub use key_hash::KeyHasher;
+pub use random::unguessable;
 pub use root_key::{RootKey, RootKeyError};
 pub use seal::OpenError;
 pub use token_seal::TokenSealer;

@@ -23,6 +23,8 @@ pub(crate) enum Kind {
     SyncFailed,
     KeyCreated,
     KeyRevoked,
+    /// What credentials there are for calls of a connector; not the refresh of one.
+    AccountsChanged,
 }
 
 impl Kind {
@@ -40,6 +42,7 @@ impl Kind {
             Self::SyncFailed => "sync_failed",
             Self::KeyCreated => "key_created",
             Self::KeyRevoked => "key_revoked",
+            Self::AccountsChanged => "accounts_changed",
         }
     }
 }

@@ -52,6 +52,9 @@ const LIST_CONNECTORS_BY_SLUG: &str = "
 const LIST_SERVERS: &str = "
     SELECT id, server_info FROM connectors
     WHERE tenant_id = $1 AND server_info IS NOT NULL";
+const LIST_ACCOUNT_CHANGES: &str = "
+    SELECT id, accounts FROM connectors
+    WHERE tenant_id = $1 AND accounts > 0";
 const SAVE_CONNECTOR: &str = "
     UPDATE connectors
     SET display_name = $4, kind = $5, enabled = $6, prefix = $7, on_change = $8,
@@ -425,6 +428,20 @@ impl TenantStorage<'_> {
             ))
         };
         rows.into_iter().map(read).collect()
+    }
+
+    /// How often the credentials of this tenant's connectors changed; none said of those where they
+    /// never did.
+    pub(crate) async fn accounts_by_connector(
+        &self,
+        tx: &mut Tx,
+    ) -> Result<HashMap<ConnectorId, i64>, StorageError> {
+        let rows: Vec<(Uuid, i64)> = fetch_all!(
+            tx,
+            sqlx::query_as(LIST_ACCOUNT_CHANGES).bind(self.tenant.as_uuid())
+        )?;
+        let read = |(id, changes)| (ConnectorId::new(id), changes);
+        Ok(rows.into_iter().map(read).collect())
     }
 
     async fn save_secrets(

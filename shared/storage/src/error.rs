@@ -62,6 +62,12 @@ pub enum Constraint {
     /// A platform key with a tenant, or a tenant's key without.
     #[error("the key's scope and tenant do not fit together")]
     KeyOwner,
+    /// The owner has another account of this name for the connector.
+    #[error("the name is taken")]
+    NameTaken,
+    /// There is an OAuth client for this provider already, of the same owner.
+    #[error("there is one for this provider already")]
+    ProviderTaken,
     /// See `domain::limits`.
     #[error("there are as many as allowed already")]
     LimitReached,
@@ -87,6 +93,47 @@ const CONSTRAINTS: &[(&str, &str, Constraint)] = &[
         "api_keys_owner_check",
         "api_keys_owner_check",
         Constraint::KeyOwner,
+    ),
+    (
+        "oauth_clients_pkey",
+        "oauth_clients.id",
+        Constraint::IdTaken,
+    ),
+    (
+        "oauth_clients_tenant_provider",
+        "oauth_clients.tenant_id, oauth_clients.provider",
+        Constraint::ProviderTaken,
+    ),
+    (
+        "oauth_clients_platform_provider",
+        "oauth_clients.provider",
+        Constraint::ProviderTaken,
+    ),
+    ("accounts_pkey", "accounts.id", Constraint::IdTaken),
+    (
+        "accounts_tenant_name",
+        "accounts.connector_id, accounts.name",
+        Constraint::NameTaken,
+    ),
+    (
+        "accounts_key_name",
+        "accounts.connector_id, accounts.owner, accounts.name",
+        Constraint::NameTaken,
+    ),
+    (
+        "connect_flows_pkey",
+        "connect_flows.id",
+        Constraint::IdTaken,
+    ),
+    (
+        "connect_flows_nonce_hash_key",
+        "connect_flows.nonce_hash",
+        Constraint::IdTaken,
+    ),
+    (
+        "connect_flows_state_hash_key",
+        "connect_flows.state_hash",
+        Constraint::IdTaken,
     ),
     (
         "remembered_pkey",

@@ -7,8 +7,10 @@
 //! sight besides, whatever a statement asks for (docs/decisions/0011). Secrets leave this crate only unsealed by its own
 //! functions and enter the database only sealed.
 
+mod accounts;
 mod approvals;
 mod changes;
+mod connect_flows;
 mod connectors;
 mod error;
 mod examine;
@@ -17,6 +19,7 @@ mod leases;
 mod lock;
 mod migrate;
 mod nodes;
+mod oauth_clients;
 mod open;
 mod readings;
 mod remembered;
@@ -31,11 +34,16 @@ mod tx;
 #[cfg(all(test, feature = "testing"))]
 mod wall;
 
+pub use accounts::{
+    Claim, Claimed, Connected, DueRenewal, HeldAccount, Kept, NewAccount, RenewedTokens, Renewing,
+};
 pub use changes::Changes;
+pub use connect_flows::{ConnectFlow, FlowStatus};
 pub use error::{Constraint, StorageError};
 pub use examine::{Examination, examine};
 pub use leases::Leadership;
 pub use nodes::{KnownNode, Node};
+pub use oauth_clients::OAuthClientRow;
 pub use open::{Storage, StorageConfig, TenantStorage};
 pub use readings::{Reading, Replaced};
 pub use remembered::{REMEMBERED_FOR, Remembered};

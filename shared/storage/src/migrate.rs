@@ -48,6 +48,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(3, "0003_cluster.sql", needs 3),
     migration!(4, "0004_tool_order.sql"),
     migration!(5, "0005_readings.sql"),
+    migration!(6, "0006_accounts.sql"),
 ];
 
 /// Any number will do, as long as nobody else takes the same ("turnbuck" in ASCII).

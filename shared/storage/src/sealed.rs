@@ -27,8 +27,38 @@ pub(crate) const REMEMBERED_RESPONSE: SealedColumn = SealedColumn {
     column: "response",
 };
 
+/// The secret of an OAuth client, as it is. Row: the client's id.
+pub(crate) const OAUTH_CLIENT_SECRET: SealedColumn = SealedColumn {
+    table: "oauth_clients",
+    column: "sealed",
+};
+/// An account's tokens, as one JSON document. Row: the account's id.
+pub(crate) const ACCOUNT_TOKENS: SealedColumn = SealedColumn {
+    table: "accounts",
+    column: "sealed",
+};
+/// What an attempt to connect an account must keep to itself. Row: the attempt's id.
+pub(crate) const CONNECT_FLOW_DETAILS: SealedColumn = SealedColumn {
+    table: "connect_flows",
+    column: "sealed",
+};
+
 /// Every sealed column there is.
-pub const SEALED_COLUMNS: &[SealedColumn] = &[CONNECTOR_SECRETS, REMEMBERED_RESPONSE];
+pub const SEALED_COLUMNS: &[SealedColumn] = &[
+    CONNECTOR_SECRETS,
+    REMEMBERED_RESPONSE,
+    OAUTH_CLIENT_SECRET,
+    ACCOUNT_TOKENS,
+    CONNECT_FLOW_DETAILS,
+];
+
+/// No column: a file of some purpose.
+const fn outside(purpose: &'static str) -> SealedColumn {
+    SealedColumn {
+        table: "outside the database",
+        column: purpose,
+    }
+}
 
 /// Generation of the platform's data key, which is derived and lives as long as the root key.
 const PLATFORM_GENERATION: u32 = 1;
@@ -135,6 +165,25 @@ impl Storage {
             StorageError::Corrupt(format!("tenant {tenant} has no data key {generation}"))
         })?;
         self.unwrap(tenant, row)
+    }
+
+    /// Seals what must lie outside of the database for a while, with a key that is there without
+    /// it. It opens for the same purpose and name only.
+    pub fn seal_outside(&self, purpose: &'static str, name: &str, plain: &[u8]) -> Vec<u8> {
+        self.platform_key().seal(&outside(purpose), name, plain)
+    }
+
+    /// What [`Self::seal_outside`] sealed.
+    ///
+    /// # Errors
+    /// `Crypto` when it is not that, or was sealed under another root key.
+    pub fn open_outside(
+        &self,
+        purpose: &'static str,
+        name: &str,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, StorageError> {
+        self.platform_key().open(&outside(purpose), name, sealed)
     }
 
     fn platform_key(&self) -> OwnerKey {

@@ -27,11 +27,13 @@ impl Storage {
         let own = self.tenant(tenant.id);
         let mut tools = own.tools_by_connector(&mut tx).await?;
         let mut servers = own.servers_by_connector(&mut tx).await?;
+        let mut accounts = own.accounts_by_connector(&mut tx).await?;
         let connectors = own
             .connectors_by_slug(&mut tx)
             .await?
             .into_iter()
             .map(|connector| ConnectorConfig {
+                accounts: accounts.remove(&connector.id).unwrap_or_default(),
                 server: servers.remove(&connector.id),
                 tools: tools.remove(&connector.id).unwrap_or_default(),
                 connector,

@@ -20,6 +20,9 @@ const WALLED: &[(&str, &str)] = &[
     ("api_keys", "tenant_id"),
     ("remembered", "tenant_id"),
     ("config_changes", "tenant_id"),
+    ("oauth_clients", "tenant_id"),
+    ("accounts", "tenant_id"),
+    ("connect_flows", "tenant_id"),
 ];
 
 /// A tenant with a row in each table.
@@ -70,7 +73,16 @@ async fn furnished(storage: &TestStorage, number: u128, slug: &str) -> TenantId 
          VALUES ('{id}', '{id}', 'c', '', '{{}}', TRUE, '', '{{}}', 'ok', 0, 0, 0, 1);
          INSERT INTO connector_secrets VALUES ('{id}', '{id}', 1, '');
          INSERT INTO tools (tenant_id, connector_id, name, definition, enabled)
-         VALUES ('{id}', '{id}', 'a', '{{}}', TRUE)"
+         VALUES ('{id}', '{id}', 'a', '{{}}', TRUE);
+         INSERT INTO oauth_clients
+         VALUES ('{id}', '{id}', 'github', 'c', '{{}}', 1, '', 0, 0, 1);
+         INSERT INTO accounts (id, tenant_id, connector_id, name, method, state, preferred, scopes,
+             variables, token_generation, generation, sealed, created_at, updated_at)
+         VALUES ('{id}', '{id}', '{id}', 'a', 'oauth', 'connected', TRUE, '[]', '{{}}', 1, 1, '',
+             0, 0);
+         INSERT INTO connect_flows (id, tenant_id, connector_id, nonce_hash, status, generation,
+             sealed, created_at, expires_at)
+         VALUES ('{id}', '{id}', '{id}', sha256('{id}'), 'offered', 1, '', 0, 0)"
     ));
     id
 }

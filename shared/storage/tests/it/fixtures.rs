@@ -1,16 +1,20 @@
 //! Things to store, and a look at what is really in the database.
 
+use std::collections::BTreeMap;
+
 use domain::{
-    ApiKey, ChangedTools, Connector, ConnectorId, ConnectorKind, ConnectorSecrets, CredentialInfo,
-    KeyId, KeyState, OnChange, Scope, SyncState, SyncStatus, Tenant, TenantId, TenantState,
+    Account, AccountId, AccountMethod, AccountOwner, AccountSecrets, AccountState, ApiKey,
+    ChangedTools, Connector, ConnectorId, ConnectorKind, ConnectorSecrets, CredentialInfo, KeyId,
+    KeyState, OnChange, Scope, SyncState, SyncStatus, Tenant, TenantId, TenantState,
     ToolDefinition,
 };
 use fabric::StoredKey;
+use secrecy::SecretString;
 use serde_json::value::RawValue;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use sqlx::{AssertSqlSafe, Row};
 use storage::testing::TestStorage;
-use storage::{Remembered, Storage};
+use storage::{ConnectFlow, FlowStatus, NewAccount, OAuthClientRow, Remembered, Storage};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
@@ -103,6 +107,91 @@ pub(crate) fn key(number: u128, scope: Scope, tenant: Option<TenantId>) -> Store
         last_used_at: None,
     };
     StoredKey { key, hash: [7; 32] }
+}
+
+/// A key of a tenant that is stored.
+pub(crate) async fn new_key(storage: &Storage, tenant: TenantId, number: u128) -> KeyId {
+    let key = key(number, Scope::TenantUser, Some(tenant));
+    storage.tenant(tenant).create_key(&key, None).await.unwrap();
+    key.key.id
+}
+
+pub(crate) fn account(
+    (tenant, connector): (TenantId, ConnectorId),
+    number: u128,
+    owner: AccountOwner,
+    name: &str,
+) -> NewAccount {
+    let account = Account {
+        id: AccountId::new(Uuid::from_u128(number)),
+        tenant,
+        connector,
+        owner,
+        name: name.to_owned(),
+        method: AccountMethod::OAuth,
+        state: AccountState::Connected,
+        preferred: true,
+        subject: Some("octocat".to_owned()),
+        scopes: vec!["repo".to_owned()],
+        variables: BTreeMap::from([("cloudId".to_owned(), "c1".to_owned())]),
+        generation: 1,
+        expires_at: Some(at(3_600)),
+        problem: None,
+        created_at: at(0),
+        updated_at: at(0),
+        refreshed_at: None,
+    };
+    NewAccount {
+        account,
+        secrets: pair(name),
+        oauth_client: None,
+        refresh_at: Some(at(3_000)),
+    }
+}
+
+/// Tokens that say which they are.
+pub(crate) fn pair(which: &str) -> AccountSecrets {
+    AccountSecrets {
+        access_token: Some(format!("access {which}")),
+        refresh_token: Some(format!("refresh {which}")),
+        ..AccountSecrets::default()
+    }
+}
+
+pub(crate) fn flow(
+    (tenant, connector): (TenantId, ConnectorId),
+    number: u8,
+    owner: AccountOwner,
+) -> ConnectFlow {
+    ConnectFlow {
+        id: Uuid::from_u128(u128::from(number)),
+        tenant,
+        connector,
+        owner,
+        nonce_hash: [number; 32],
+        state_hash: None,
+        browser_hash: None,
+        status: FlowStatus::Offered,
+        account: None,
+        details: SecretString::from("details"),
+        problem: None,
+        created_at: at(0),
+        expires_at: at(600),
+    }
+}
+
+pub(crate) fn client(number: u128, tenant: Option<TenantId>, provider: &str) -> OAuthClientRow {
+    OAuthClientRow {
+        id: Uuid::from_u128(number),
+        tenant,
+        provider: provider.to_owned(),
+        client_id: format!("client {number}"),
+        secret: Some(SecretString::from("client secret")),
+        settings: serde_json::json!({"variables": {"tenant": "common"}}),
+        created_at: at(0),
+        updated_at: at(0),
+        version: 1,
+    }
 }
 
 pub(crate) fn answer(key: &str, response: &str) -> Remembered {

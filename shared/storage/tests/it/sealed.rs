@@ -1,11 +1,13 @@
 use std::collections::BTreeMap;
 
-use domain::{Connector, ConnectorSecrets};
+use domain::{AccountOwner, Connector, ConnectorSecrets};
+use secrecy::SecretString;
 use storage::testing::{TestStorage, each_storage};
 use storage::{SEALED_COLUMNS, StorageError};
 
 use crate::fixtures::{
-    answer, at, at_rest, connector, holds, new_connector, new_tenant, raw, tenant, token,
+    self, account, answer, at, at_rest, client, connector, flow, holds, new_connector, new_tenant,
+    raw, tenant, token,
 };
 
 #[tokio::test]
@@ -37,6 +39,17 @@ async fn no_secret_lies_readable_in_the_database() {
             .await
             .unwrap();
 
+        let gh = connector(acme, 10, "gh").id;
+        let mut registered = client(30, Some(acme), "github");
+        registered.secret = Some(SecretString::from("client-8kq"));
+        own.put_oauth_client(&registered, None).await.unwrap();
+        let mut connected = account((acme, gh), 31, AccountOwner::Tenant, "mine");
+        connected.secrets = fixtures::pair("8kq");
+        own.connect_account(&connected, None).await.unwrap();
+        let mut begun = flow((acme, gh), 32, AccountOwner::Tenant);
+        begun.details = SecretString::from("verifier-8kq");
+        own.create_flow(&begun).await.unwrap();
+
         let heap = at_rest(&storage);
 
         // The search finds what is there …
@@ -65,6 +78,24 @@ async fn sealed_bytes_open_only_where_they_were_sealed() {
         } else {
             "repeat('x', 64)::bytea"
         };
+
+        let own = storage.tenant(acme);
+        let held = [(40, one), (41, two)].map(|(number, connector)| {
+            account((acme, connector), number, AccountOwner::Tenant, "a")
+        });
+        for account in &held {
+            own.connect_account(account, None).await.unwrap();
+        }
+        let tokens = "SELECT sealed FROM accounts ORDER BY id LIMIT 1";
+        raw(
+            &storage,
+            &format!("UPDATE accounts SET sealed = ({tokens})"),
+        )
+        .await;
+        let found = own.held_account(held[0].account.id).await.unwrap();
+        assert_eq!(found.unwrap().secrets, held[0].secrets);
+        let moved = own.held_account(held[1].account.id).await;
+        assert!(matches!(moved, Err(StorageError::Crypto(_))), "{moved:?}");
 
         copy_sealed(&storage, &literal(&storage, two), &literal(&storage, one)).await;
         copy_sealed(

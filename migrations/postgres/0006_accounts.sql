@@ -1,0 +1,108 @@
+-- Accounts that people connect at providers, what is registered there for that, and attempts under
+-- way. Also how often that changed for a connector, so that nodes let go of credentials they hold.
+
+ALTER TABLE connectors ADD COLUMN accounts BIGINT NOT NULL DEFAULT 0;
+
+-- Without a tenant: the operator's, for tenants that have none of their own. `provider` is the type
+-- of a connector, or an issuer and the connector that was registered there.
+CREATE TABLE oauth_clients (
+    id         UUID   NOT NULL CONSTRAINT oauth_clients_pkey PRIMARY KEY,
+    tenant_id  UUID   REFERENCES tenants (id) ON DELETE CASCADE,
+    provider   TEXT   COLLATE "C" NOT NULL,
+    client_id  TEXT   NOT NULL,
+    settings   TEXT   NOT NULL,
+    generation BIGINT NOT NULL,
+    -- None for a public client.
+    sealed     BYTEA,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    version    BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX oauth_clients_tenant_provider ON oauth_clients (tenant_id, provider)
+    WHERE tenant_id IS NOT NULL;
+CREATE UNIQUE INDEX oauth_clients_platform_provider ON oauth_clients (provider)
+    WHERE tenant_id IS NULL;
+
+-- `owner` is an API key, or nobody: the tenant's. `token_generation` grows with each pair of tokens,
+-- `generation` says which data key sealed them. A renewal under way is `renewing_by` until
+-- `renewing_until` by this database's clock; `fence` grows with each.
+CREATE TABLE accounts (
+    id               UUID    NOT NULL CONSTRAINT accounts_pkey PRIMARY KEY,
+    tenant_id        UUID    NOT NULL,
+    connector_id     UUID    NOT NULL,
+    owner            UUID    REFERENCES api_keys (id) ON DELETE CASCADE,
+    name             TEXT    NOT NULL,
+    method           TEXT    NOT NULL CHECK (method IN ('oauth', 'token')),
+    state            TEXT    NOT NULL CHECK (state IN ('connected', 'needs_reauth')),
+    preferred        BOOLEAN NOT NULL,
+    subject          TEXT,
+    scopes           TEXT    NOT NULL,
+    variables        TEXT    NOT NULL,
+    token_generation BIGINT  NOT NULL,
+    generation       BIGINT  NOT NULL,
+    sealed           BYTEA   NOT NULL,
+    oauth_client_id  UUID    REFERENCES oauth_clients (id) ON DELETE SET NULL,
+    expires_at       BIGINT,
+    refresh_at       BIGINT,
+    renewing_by      UUID,
+    renewing_until   BIGINT,
+    fence            BIGINT  NOT NULL DEFAULT 0,
+    failures         BIGINT  NOT NULL DEFAULT 0,
+    problem          TEXT,
+    created_at       BIGINT  NOT NULL,
+    updated_at       BIGINT  NOT NULL,
+    refreshed_at     BIGINT,
+    FOREIGN KEY (tenant_id, connector_id) REFERENCES connectors (tenant_id, id) ON DELETE CASCADE
+);
+CREATE UNIQUE INDEX accounts_tenant_name ON accounts (connector_id, name) WHERE owner IS NULL;
+CREATE UNIQUE INDEX accounts_key_name ON accounts (connector_id, owner, name)
+    WHERE owner IS NOT NULL;
+CREATE UNIQUE INDEX accounts_tenant_preferred ON accounts (connector_id)
+    WHERE owner IS NULL AND preferred;
+CREATE UNIQUE INDEX accounts_key_preferred ON accounts (connector_id, owner)
+    WHERE owner IS NOT NULL AND preferred;
+CREATE INDEX accounts_connector ON accounts (tenant_id, connector_id, id);
+CREATE INDEX accounts_owner ON accounts (owner) WHERE owner IS NOT NULL;
+CREATE INDEX accounts_client ON accounts (oauth_client_id) WHERE oauth_client_id IS NOT NULL;
+CREATE INDEX accounts_due ON accounts (refresh_at) WHERE refresh_at IS NOT NULL;
+
+-- Only hashes of what the person's browser carries; what the provider's answer is held against is
+-- sealed.
+CREATE TABLE connect_flows (
+    id           UUID   NOT NULL CONSTRAINT connect_flows_pkey PRIMARY KEY,
+    tenant_id    UUID   NOT NULL,
+    connector_id UUID   NOT NULL,
+    owner        UUID   REFERENCES api_keys (id) ON DELETE CASCADE,
+    nonce_hash   BYTEA  NOT NULL CONSTRAINT connect_flows_nonce_hash_key UNIQUE
+        CHECK (length(nonce_hash) = 32),
+    state_hash   BYTEA  CONSTRAINT connect_flows_state_hash_key UNIQUE
+        CHECK (length(state_hash) = 32),
+    browser_hash BYTEA  CHECK (length(browser_hash) = 32),
+    status       TEXT   NOT NULL CHECK (status IN ('offered', 'opened', 'redirected', 'exchanging',
+                                                   'choosing', 'connected', 'failed')),
+    account_id   UUID,
+    generation   BIGINT NOT NULL,
+    sealed       BYTEA  NOT NULL,
+    problem      TEXT,
+    created_at   BIGINT NOT NULL,
+    expires_at   BIGINT NOT NULL,
+    FOREIGN KEY (tenant_id, connector_id) REFERENCES connectors (tenant_id, id) ON DELETE CASCADE
+);
+CREATE INDEX connect_flows_connector ON connect_flows (tenant_id, connector_id);
+CREATE INDEX connect_flows_owner ON connect_flows (owner) WHERE owner IS NOT NULL;
+CREATE INDEX connect_flows_expires_at ON connect_flows (expires_at);
+
+ALTER TABLE oauth_clients ENABLE ROW LEVEL SECURITY;
+ALTER TABLE oauth_clients FORCE ROW LEVEL SECURITY;
+CREATE POLICY oauth_clients_scope ON oauth_clients
+    USING (current_setting('turnbuckle.tenant', true) IN ('platform', tenant_id::text));
+
+ALTER TABLE accounts ENABLE ROW LEVEL SECURITY;
+ALTER TABLE accounts FORCE ROW LEVEL SECURITY;
+CREATE POLICY accounts_scope ON accounts
+    USING (current_setting('turnbuckle.tenant', true) IN ('platform', tenant_id::text));
+
+ALTER TABLE connect_flows ENABLE ROW LEVEL SECURITY;
+ALTER TABLE connect_flows FORCE ROW LEVEL SECURITY;
+CREATE POLICY connect_flows_scope ON connect_flows
+    USING (current_setting('turnbuckle.tenant', true) IN ('platform', tenant_id::text));
