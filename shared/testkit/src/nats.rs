@@ -1,29 +1,21 @@
-//! A private NATS server, started from the installed program, that a test can stop, pause and start
-//! again.
+//! A private NATS server.
 
-use std::fs::File;
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpStream};
+use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rustix::process::Signal;
-use tempfile::TempDir;
+use crate::server::{Program, Server};
 
-use crate::child::{Guarded, find_program, free_port};
-
-const INSTALL: &str = "install it: apt-get install nats-server";
-const START_DEADLINE: Duration = Duration::from_secs(20);
-/// A free port may be taken by somebody else before the server is there.
-const ATTEMPTS: usize = 5;
+const CONFIG: &str = "nats.conf";
 
 /// A server of this test's own, on loopback. Ends when it is dropped.
+pub type Nats = Server<NatsServer>;
+
+/// `nats-server`.
 #[derive(Debug)]
-pub struct Nats {
-    folder: TempDir,
-    port: u16,
-    server: Option<Guarded>,
-}
+pub struct NatsServer;
 
 impl Nats {
     /// Starts a server that asks nobody who they are.
@@ -39,25 +31,7 @@ impl Nats {
     /// # Panics
     /// As [`Self::start`].
     pub fn with_config(config: &str) -> Self {
-        let folder = tempfile::tempdir().expect("temporary folders can be made");
-        std::fs::write(folder.path().join("nats.conf"), config).expect("the folder is ours");
-        let mut nats = Self {
-            folder,
-            port: 0,
-            server: None,
-        };
-        for _ in 0..ATTEMPTS {
-            nats.port = free_port();
-            if nats.try_start() {
-                return nats;
-            }
-        }
-        panic!("nats-server does not start:\n{}", nats.log());
-    }
-
-    /// `127.0.0.1:port`; the port stays the same over restarts.
-    pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        Self::begin(NatsServer, |folder| write(folder, config))
     }
 
     /// The address a client connects to.
@@ -65,95 +39,29 @@ impl Nats {
         format!("nats://{}", self.address())
     }
 
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
     /// Puts other lines into the configuration file, for the next start.
     pub fn set_config(&self, config: &str) {
-        let file = self.folder.path().join("nats.conf");
-        std::fs::write(file, config).expect("the folder is ours");
+        write(self.folder(), config);
     }
+}
 
-    /// Ends the server as its operator would; clients are told. Nothing happens if it is ended.
-    pub fn stop(&mut self) {
-        if let Some(server) = self.server.take() {
-            server.end(Signal::TERM);
-        }
-    }
+fn write(folder: &Path, config: &str) {
+    std::fs::write(folder.join(CONFIG), config).expect("the folder is ours");
+}
 
-    /// Kills the server. Nothing happens if it is ended.
-    pub fn kill(&mut self) {
-        if let Some(server) = self.server.take() {
-            server.end(Signal::KILL);
-        }
-    }
+impl Program for NatsServer {
+    const NAME: &'static str = "nats-server";
+    const INSTALL: &'static str = "install it: apt-get install nats-server";
 
-    /// Starts the server again, on the same port, if it is ended.
-    ///
-    /// # Panics
-    /// When it does not start.
-    pub fn restart(&mut self) {
-        if self.server.is_none() {
-            assert!(
-                self.try_start(),
-                "nats-server does not start:\n{}",
-                self.log()
-            );
-        }
-    }
-
-    /// Lets the server do nothing, with all connections open.
-    pub fn pause(&self) {
-        self.running().signal(Signal::STOP);
-    }
-
-    pub fn resume(&self) {
-        self.running().signal(Signal::CONT);
-    }
-
-    /// What the server has logged.
-    pub fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("server.log")).unwrap_or_default()
-    }
-
-    fn running(&self) -> &Guarded {
-        self.server.as_ref().expect("the server was not stopped")
-    }
-
-    /// Whether it comes up; not when somebody else has the port.
-    fn try_start(&mut self) -> bool {
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(self.folder.path().join("server.log"))
-            .expect("the folder is ours");
-        let errors = log.try_clone().expect("files can be shared");
-        let mut command = Command::new(find_program("nats-server", INSTALL));
+    fn arguments(&self, _folder: &Path, port: u16, command: &mut Command) {
         command
-            .args(["--addr", "127.0.0.1", "--port", &self.port.to_string()])
-            .args(["--config", "nats.conf"])
-            .current_dir(self.folder.path())
-            .stdout(log)
-            .stderr(errors);
-        let mut server = Guarded::start(&mut command);
-        let start = Instant::now();
-        while start.elapsed() < START_DEADLINE {
-            if server.ended().is_some() {
-                return false;
-            }
-            if self.greets() {
-                self.server = Some(server);
-                return true;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        false
+            .args(["--addr", "127.0.0.1", "--port", &port.to_string()])
+            .args(["--config", CONFIG]);
     }
 
     /// A NATS server speaks first.
-    fn greets(&self) -> bool {
-        let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)) else {
+    fn is_up(&self, _folder: &Path, port: u16) -> bool {
+        let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) else {
             return false;
         };
         let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
@@ -170,17 +78,18 @@ mod tests {
     fn a_server_comes_back_on_its_port_and_goes_with_its_value() {
         let mut nats = Nats::start();
         let (port, first) = (nats.port(), nats.running().pid());
-        assert!(nats.greets());
+        let greets = |nats: &Nats| NatsServer.is_up(nats.folder(), port);
+        assert!(greets(&nats));
 
         nats.kill();
-        assert!(!nats.greets());
+        assert!(!greets(&nats));
         nats.restart();
 
         assert_eq!(nats.port(), port);
-        assert!(nats.greets());
+        assert!(greets(&nats));
         assert_ne!(nats.running().pid(), first);
         nats.stop();
-        assert!(!nats.greets());
+        assert!(!greets(&nats));
         nats.restart();
         drop(nats);
         assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err());

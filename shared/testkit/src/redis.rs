@@ -1,30 +1,22 @@
-//! A private Redis, started from the installed programs, that a test can stop, pause, empty and
-//! start again. It keeps nothing on disk.
+//! A private Redis, which a test can also empty. It keeps nothing on disk: it comes back empty.
 
-use std::fs::File;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
-use tempfile::TempDir;
+use crate::child::{find_program, free_port};
+use crate::server::{Program, Server};
 
-use crate::child::{Guarded, find_program, free_port};
-
-const INSTALL: &str = "install it: apt-get install redis-server";
-const START_DEADLINE: Duration = Duration::from_secs(20);
-/// A free port may be taken by somebody else before the server is there.
-const ATTEMPTS: usize = 5;
+const SOCKET: &str = "redis.sock";
 
 /// A server of this test's own, on loopback and on a socket in its folder. Ends when it is
 /// dropped.
+pub type Redis = Server<RedisServer>;
+
+/// `redis-server`.
 #[derive(Debug)]
-pub struct Redis {
-    folder: TempDir,
-    port: u16,
+pub struct RedisServer {
     bus_port: Option<u16>,
     options: Vec<String>,
-    server: Option<Guarded>,
 }
 
 impl Redis {
@@ -41,30 +33,17 @@ impl Redis {
     /// # Panics
     /// As [`Self::start`].
     pub fn with_options(options: &[&str]) -> Self {
-        Self::begin(options, false)
+        Self::with_bus(options, None)
     }
 
-    pub(crate) fn begin(options: &[&str], cluster: bool) -> Self {
-        let mut redis = Self {
-            folder: tempfile::tempdir().expect("temporary folders can be made"),
-            port: 0,
-            bus_port: None,
-            options: options.iter().map(|&option| option.to_owned()).collect(),
-            server: None,
-        };
-        for _ in 0..ATTEMPTS {
-            redis.port = free_port();
-            redis.bus_port = cluster.then(free_port);
-            if redis.try_start() {
-                return redis;
-            }
-        }
-        panic!("redis-server does not start:\n{}", redis.log());
+    /// The same for a member of a cluster.
+    pub(crate) fn in_cluster(options: &[&str]) -> Self {
+        Self::with_bus(options, Some(free_port()))
     }
 
-    /// `127.0.0.1:port`; the port stays the same over restarts.
-    pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+    fn with_bus(options: &[&str], bus_port: Option<u16>) -> Self {
+        let options = options.iter().map(|&option| option.to_owned()).collect();
+        Self::begin(RedisServer { bus_port, options }, |_| ())
     }
 
     /// The address a client connects to.
@@ -74,15 +53,11 @@ impl Redis {
 
     /// The address of its socket.
     pub fn socket_url(&self) -> String {
-        format!("redis+unix://{}", self.socket().display())
-    }
-
-    pub fn port(&self) -> u16 {
-        self.port
+        format!("redis+unix://{}", self.folder().join(SOCKET).display())
     }
 
     pub(crate) fn bus_port(&self) -> u16 {
-        self.bus_port.expect("it is of a cluster")
+        self.program.bus_port.expect("it is of a cluster")
     }
 
     /// Runs a command and returns what `redis-cli` prints.
@@ -95,19 +70,7 @@ impl Redis {
     }
 
     pub(crate) fn try_run(&self, command: &[&str]) -> Result<String, String> {
-        let done = Command::new(find_program("redis-cli", INSTALL))
-            .arg("-e")
-            .arg("-s")
-            .arg(self.socket())
-            .args(command)
-            .stdin(Stdio::null())
-            .output()
-            .expect("redis-cli was found");
-        let text = String::from_utf8_lossy(&done.stdout).trim_end().to_owned();
-        match done.status.success() {
-            true => Ok(text),
-            false => Err(text + &String::from_utf8_lossy(&done.stderr)),
-        }
+        ask(&self.folder().join(SOCKET), command)
     }
 
     /// Forgets everything.
@@ -122,96 +85,48 @@ impl Redis {
         let expire = keys.iter().all(|key| self.run(&["PTTL", key]) != "-1");
         (keys.len(), expire)
     }
+}
 
-    /// Ends the server as its operator would. Nothing happens if it is ended.
-    pub fn stop(&mut self) {
-        if let Some(server) = self.server.take() {
-            server.end(Signal::TERM);
-        }
+/// What `redis-cli` prints, or why there is nothing.
+fn ask(socket: &Path, command: &[&str]) -> Result<String, String> {
+    let done = Command::new(find_program("redis-cli", RedisServer::INSTALL))
+        .arg("-e")
+        .arg("-s")
+        .arg(socket)
+        .args(command)
+        .stdin(Stdio::null())
+        .output()
+        .expect("redis-cli was found");
+    let text = String::from_utf8_lossy(&done.stdout).trim_end().to_owned();
+    match done.status.success() {
+        true => Ok(text),
+        false => Err(text + &String::from_utf8_lossy(&done.stderr)),
     }
+}
 
-    /// Kills the server. Nothing happens if it is ended.
-    pub fn kill(&mut self) {
-        if let Some(server) = self.server.take() {
-            server.end(Signal::KILL);
-        }
-    }
+impl Program for RedisServer {
+    const NAME: &'static str = "redis-server";
+    const INSTALL: &'static str = "install it: apt-get install redis-server";
 
-    /// Starts the server again, empty, on the same port, if it is ended.
-    ///
-    /// # Panics
-    /// When it does not start.
-    pub fn restart(&mut self) {
-        if self.server.is_none() {
-            assert!(
-                self.try_start(),
-                "redis-server does not start:\n{}",
-                self.log()
-            );
-        }
-    }
-
-    /// Lets the server do nothing, with all connections open.
-    pub fn pause(&self) {
-        self.running().signal(Signal::STOP);
-    }
-
-    pub fn resume(&self) {
-        self.running().signal(Signal::CONT);
-    }
-
-    /// What the server has logged.
-    pub fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("server.log")).unwrap_or_default()
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.folder.path().join("redis.sock")
-    }
-
-    fn running(&self) -> &Guarded {
-        self.server.as_ref().expect("the server was not stopped")
-    }
-
-    /// Whether it comes up; not when somebody else has the port.
-    fn try_start(&mut self) -> bool {
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(self.folder.path().join("server.log"))
-            .expect("the folder is ours");
-        let mut command = Command::new(find_program("redis-server", INSTALL));
+    fn arguments(&self, folder: &Path, port: u16, command: &mut Command) {
+        // One that was killed leaves it behind.
+        let _ = std::fs::remove_file(folder.join(SOCKET));
         command
-            .args(["--bind", "127.0.0.1", "--port", &self.port.to_string()])
-            .args([
-                "--unixsocket",
-                "redis.sock",
-                "--save",
-                "",
-                "--appendonly",
-                "no",
-            ])
-            .args(&self.options)
-            .current_dir(self.folder.path())
-            .stdout(log)
-            .stderr(Stdio::null());
+            .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
+            .args(["--unixsocket", SOCKET, "--save", "", "--appendonly", "no"])
+            .args(&self.options);
         if let Some(bus_port) = self.bus_port {
             command.args(["--cluster-port", &bus_port.to_string()]);
         }
-        let _ = std::fs::remove_file(self.socket());
-        let mut server = Guarded::start(&mut command);
-        let start = Instant::now();
-        while start.elapsed() < START_DEADLINE {
-            if server.ended().is_some() {
-                return false;
-            }
-            if self.socket().exists() && self.try_run(&["PING"]).is_ok_and(|said| said == "PONG") {
-                self.server = Some(server);
-                return true;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        false
+    }
+
+    fn is_up(&self, folder: &Path, _port: u16) -> bool {
+        let socket = folder.join(SOCKET);
+        socket.exists() && ask(&socket, &["PING"]).is_ok_and(|said| said == "PONG")
+    }
+
+    fn turn(&mut self) {
+        self.bus_port = self.bus_port.map(|_| free_port());
     }
 }
 

@@ -41,7 +41,7 @@ impl RedisCluster {
     /// # Panics
     /// As [`Self::start`].
     pub fn with_replicas(replicas: usize) -> Self {
-        let start = || std::thread::spawn(|| Redis::begin(&OPTIONS, true));
+        let start = || std::thread::spawn(|| Redis::in_cluster(&OPTIONS));
         let starting: Vec<_> = (0..SLOTS.len() + replicas).map(|_| start()).collect();
         let nodes = starting.into_iter().map(|node| node.join());
         let nodes: Result<Vec<Redis>, _> = nodes.collect();
