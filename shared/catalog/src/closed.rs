@@ -72,8 +72,26 @@ closed!(
     TokenRequest { Form = "form", Json = "json", }
 );
 closed!(
-    /// Whether the provider does PKCE.
-    Pkce { S256 = "S256", Unsupported = "unsupported", Undocumented = "undocumented", }
+    /// Whether the provider does PKCE; `public_only` is for clients without a secret alone.
+    Pkce {
+        S256 = "S256",
+        PublicOnly = "public_only",
+        Unsupported = "unsupported",
+        Undocumented = "undocumented",
+    }
+);
+closed!(
+    /// How a revocation is sent.
+    RevokeMethod { Post = "POST", Delete = "DELETE", }
+);
+closed!(
+    /// What a revocation is signed with: as token requests are, with id and secret in the header,
+    /// with the token itself, or not at all.
+    RevokeSign { Client = "client", Basic = "basic", Bearer = "bearer", None = "none", }
+);
+closed!(
+    /// Which tokens a revocation takes.
+    RevokeTokens { All = "all", Access = "access", }
 );
 closed!(
     /// What becomes of a refresh token when it is used.
@@ -249,13 +267,34 @@ closed!(
 );
 
 impl Hook {
+    /// Whether its result is its own, not the provider's answer.
+    pub const fn answers_itself(self) -> bool {
+        matches!(
+            self,
+            Self::BlocksToText
+                | Self::CodingMetrics
+                | Self::CopilotReportSummary
+                | Self::DecodeMime
+                | Self::DocsToText
+                | Self::GithubRepoStats
+                | Self::GithubUserStats
+                | Self::HydrateMessages
+                | Self::InactiveSeats
+                | Self::MarkdownToBlocks
+                | Self::PptxListSlides
+                | Self::PptxToText
+                | Self::SlidesSpeakerNotes
+                | Self::SlidesToText
+                | Self::WindsurfDerived
+        )
+    }
+
     /// How many further calls a tool with this hook must name at least.
     pub const fn steps(self) -> usize {
         match self {
             Self::BlocksToText | Self::NotionParentAndBlocks => 2,
             Self::CalendarRsvp
             | Self::CreateThenInsert
-            | Self::CursorUserEmail
             | Self::HydrateMessages
             | Self::MultiStepUpload
             | Self::ResolveDataSource

@@ -2,15 +2,44 @@
 
 use std::fmt;
 
+use crate::{advice, place};
+
 /// One fault, with where it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
+    /// The line of the file, counted from 1, as far as it is known.
+    pub line: Option<usize>,
     /// The tool it is in; none when it is in what all tools share.
     pub tool: Option<String>,
     /// Path of the key, e.g. `args.per_page.transform`.
     pub key: String,
     /// The rule that is broken.
     pub rule: String,
+}
+
+impl Fault {
+    /// A fault in what all tools share.
+    pub fn of_connector(key: impl Into<String>, rule: impl Into<String>) -> Self {
+        Self {
+            line: None,
+            tool: None,
+            key: key.into(),
+            rule: rule.into(),
+        }
+    }
+
+    /// A fault in one tool.
+    pub fn of_tool(tool: &str, key: impl Into<String>, rule: impl Into<String>) -> Self {
+        Self {
+            tool: Some(tool.to_owned()),
+            ..Self::of_connector(key, rule)
+        }
+    }
+
+    /// How to mend it, in one sentence.
+    pub fn advice(&self) -> String {
+        advice::of(self)
+    }
 }
 
 /// Everything that is wrong with one manifest.
@@ -20,19 +49,39 @@ pub struct ManifestError {
     pub faults: Vec<Fault>,
 }
 
+impl ManifestError {
+    /// Faults of `text`, each with its line where that can be found.
+    pub fn locate(file: &str, text: &str, mut faults: Vec<Fault>) -> Self {
+        place::locate(text, &mut faults);
+        Self {
+            file: file.to_owned(),
+            faults,
+        }
+    }
+}
+
 impl fmt::Display for ManifestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, fault) in self.faults.iter().enumerate() {
             if i > 0 {
                 f.write_str("\n")?;
             }
-            write!(f, "{}: ", self.file)?;
-            if let Some(tool) = &fault.tool {
-                write!(f, "tool {tool}: ")?;
+            f.write_str(&self.file)?;
+            if let Some(line) = fault.line {
+                write!(f, ":{line}")?;
             }
-            write!(f, "{}: {}", fault.key, fault.rule)?;
+            write!(f, ": {fault}")?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(tool) = &self.tool {
+            write!(f, "tool {tool}: ")?;
+        }
+        write!(f, "{}: {}", self.key, self.rule)
     }
 }
 
@@ -50,12 +99,10 @@ impl Faults {
     }
 
     pub(crate) fn add(&mut self, key: impl Into<String>, rule: impl Into<String>) {
-        let fault = Fault {
+        self.found.push(Fault {
             tool: self.tool.clone(),
-            key: key.into(),
-            rule: rule.into(),
-        };
-        self.found.push(fault);
+            ..Fault::of_connector(key, rule)
+        });
     }
 
     /// The value, or `None` and a fault.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use crate::closed::Effect;
-use crate::model::{Arg, Connector, Tool};
+use crate::model::{Arg, Connector, Target, Tool};
 
 /// The page as Markdown: how to sign in, then each tool with what it needs.
 pub fn page(connector: &Connector) -> String {
@@ -54,6 +54,10 @@ pub fn page(connector: &Connector) -> String {
         count(Effect::Write),
         count(Effect::Destructive)
     ));
+    line(
+        "Tools whose result is JSON also take `fields` (the members to show, by their paths) and `full` (true \
+         shows all that the provider says): what is null, empty, or of no use to a model is left out otherwise.\n",
+    );
     line("| tool | effect | may be repeated | scopes |");
     line("|---|---|---|---|");
     for tool in &connector.tools {
@@ -77,14 +81,46 @@ pub fn page(connector: &Connector) -> String {
             tool.call.request.method.as_str(),
             tool.call.request.path_text
         ));
-        if !tool.args.is_empty() {
+        let own = |arg: &&Arg| !matches!(arg.target, Target::Fields | Target::Full);
+        if tool.args.iter().any(|arg| own(&arg)) {
             line("\n| argument | type | | meaning |\n|---|---|---|---|");
         }
-        for arg in &tool.args {
+        for arg in tool.args.iter().filter(own) {
             line(&argument(arg, &tool.input_schema["properties"][&arg.name]));
         }
     }
+    offers(connector, &mut line);
     out
+}
+
+/// Resources and prompts.
+fn offers(connector: &Connector, line: &mut impl FnMut(&str)) {
+    if !connector.resources.is_empty() {
+        line("\n## Resources\n");
+        line("| address | what | listed |\n|---|---|---|");
+    }
+    for resource in &connector.resources {
+        let listed = match &resource.list {
+            Some(list) => format!("by `{}`", list.tool),
+            None if resource.uri.variables().is_empty() => "yes".to_owned(),
+            None => "no".to_owned(),
+        };
+        let (uri, what) = (resource.uri.text(), &resource.description);
+        line(&format!("| `{uri}` | {what} | {listed} |"));
+    }
+    if !connector.prompts.is_empty() {
+        line("\n## Prompts\n");
+        line("| prompt | what | arguments |\n|---|---|---|");
+    }
+    for prompt in &connector.prompts {
+        let arguments = prompt.arguments.iter().map(|arg| match &arg.default {
+            Some(default) => format!("`{}` (default `{default}`)", arg.name),
+            None => format!("`{}`", arg.name),
+        });
+        let arguments: Vec<String> = arguments.collect();
+        let (name, what) = (&prompt.name, &prompt.description);
+        line(&format!("| `{name}` | {what} | {} |", arguments.join(", ")));
+    }
 }
 
 fn scopes(tool: &Tool) -> String {

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use domain::ToolDefinition;
+use domain::{ToolDefinition, UpstreamInfo};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::closed::{
@@ -12,8 +13,13 @@ use crate::closed::{
     ListPlace, NextUrl, Redirect, ResetUnit, RetryAfter, TokenKind, ToolToken, Truncate, Unlisted,
 };
 use crate::manifest::OAuth2;
+use crate::offer::{Prompt, Resource};
+use crate::output::Output;
 use crate::path::{ResultPath, WirePath};
 use crate::template::{Constant, Template};
+
+/// The revision of MCP in whose words native connectors answer.
+const REVISION: &str = "2026-07-28";
 
 /// A provider and the tools that its API offers.
 #[derive(Clone, Debug)]
@@ -35,11 +41,15 @@ pub struct Connector {
     pub auth: Auth,
     pub rate_limit: RateLimit,
     pub errors: Errors,
+    /// What is left out of results.
+    pub output: Output,
     /// What an administrator should know of the provider.
     pub notes: Vec<String>,
     /// In the manifest's order.
     pub tools: Vec<Tool>,
     pub(crate) by_name: HashMap<String, usize>,
+    pub resources: Vec<Resource>,
+    pub prompts: Vec<Prompt>,
 }
 
 impl Connector {
@@ -49,6 +59,30 @@ impl Connector {
         let example = self.base_url_alternatives.values().next();
         let example = example.unwrap_or(&self.base_url);
         (!self.base_url_variables.is_empty()).then_some(example)
+    }
+
+    /// What the connector declares besides tools; nothing of one that has no more.
+    pub fn server_info(&self) -> Option<UpstreamInfo> {
+        let mut declared = Map::new();
+        let names = [
+            (true, "tools"),
+            (!self.resources.is_empty(), "resources"),
+            (!self.prompts.is_empty(), "prompts"),
+            (true, "completions"),
+        ];
+        for (_, name) in names.into_iter().filter(|(has, _)| *has) {
+            declared.insert(name.to_owned(), Value::Object(Map::new()));
+        }
+        if self.resources.is_empty() && self.prompts.is_empty() {
+            return None;
+        }
+        let capabilities = RawValue::from_string(Value::Object(declared).to_string()).ok()?;
+        Some(UpstreamInfo {
+            version: REVISION.to_owned(),
+            capabilities,
+            instructions: None,
+            tool_list: None,
+        })
     }
 
     pub fn tool(&self, name: &str) -> Option<&Tool> {
@@ -62,19 +96,35 @@ pub struct Auth {
     /// In order of preference.
     pub methods: Vec<AuthMethod>,
     pub oauth2: Option<OAuth2>,
+    pub refusals: Refusals,
     pub notes: Vec<String>,
 }
 
+/// How the provider says that it is the credential that it refuses, where the status does not.
+#[derive(Clone, Debug, Default)]
+pub struct Refusals {
+    /// Words in the body of an error: the token is not taken.
+    pub token: Vec<String>,
+    /// The same: the token is good, but its grant is too small.
+    pub scope: Vec<String>,
+    /// Where the body says which scopes are missing.
+    pub needed: Option<ResultPath>,
+    /// The header field that names the scopes of which one would have been enough.
+    pub accepted_scopes_header: Option<String>,
+}
+
 impl Auth {
+    /// How the token of a connected account is sent with a request to `path`.
+    pub fn connected(&self, path: &str) -> Option<&AuthMethod> {
+        self.methods
+            .iter()
+            .find(|method| method.kind == AuthKind::OAuth2Code && method.is_for(path))
+    }
+
     /// How a credential that somebody pasted is sent with a request to `path`. A pair
     /// `username:password` goes the way of pairs where there is one.
     pub fn pasted(&self, path: &str, is_pair: bool) -> Option<&AuthMethod> {
-        let here = |method: &&AuthMethod| {
-            method
-                .path_prefix
-                .as_ref()
-                .is_none_or(|prefix| path.starts_with(prefix.as_str()))
-        };
+        let here = |method: &&AuthMethod| method.is_for(path);
         let mut pasted = [AuthKind::Token, AuthKind::BodyKey, AuthKind::Basic];
         if is_pair {
             pasted.rotate_right(1);
@@ -109,6 +159,13 @@ pub struct AuthMethod {
     pub path_prefix: Option<String>,
     pub scope: Option<String>,
     pub note: Option<String>,
+}
+
+impl AuthMethod {
+    fn is_for(&self, path: &str) -> bool {
+        let prefix = self.path_prefix.as_ref();
+        prefix.is_none_or(|prefix| path.starts_with(prefix.as_str()))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -260,6 +317,10 @@ pub enum Target {
     SliceSize,
     /// Not sent: which page, counted from 1, of a list that can only be walked.
     WalkedPage,
+    /// Not sent: the members to show (`fields`).
+    Fields,
+    /// Not sent: whether all is shown that the provider says (`full`).
+    Full,
     /// Not sent: items whose value there does not compare are left out of the result.
     ItemFilter(ResultPath, Compare),
 }
@@ -486,6 +547,8 @@ pub struct Response {
     /// What a 202 means.
     pub later: Option<Later>,
     pub redirect: Option<Redirect>,
+    /// Nothing of it is left out.
+    pub whole: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

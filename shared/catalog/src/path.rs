@@ -59,6 +59,14 @@ impl WirePath {
 }
 
 impl ResultPath {
+    /// A path that names no argument.
+    ///
+    /// # Errors
+    /// What is wrong with the text.
+    pub fn fixed(text: &str) -> Result<Self, String> {
+        Self::parse(text, &|_| None)
+    }
+
     pub(crate) fn parse(text: &str, find: FindArg<'_>) -> Result<Self, String> {
         let Some(rest) = text.strip_prefix('$') else {
             return Err(format!("{text:?} does not begin with $"));

@@ -2,6 +2,7 @@
 
 mod args;
 mod call;
+mod offer;
 mod service;
 mod tool;
 
@@ -13,17 +14,18 @@ use serde::de::DeserializeOwned;
 use crate::error::{Faults, ManifestError};
 use crate::manifest::{ArgText, ConnectorText, FORMAT, ToolText};
 use crate::model::{Connector, Pagination};
+use crate::place;
 
 /// Reads one manifest. `file` names it in faults and must be `<connector>.toml`.
-pub(crate) fn connector(file: &str, text: &str) -> Result<Connector, ManifestError> {
+///
+/// # Errors
+/// Everything that is wrong with it, each with its line.
+pub fn connector(file: &str, text: &str) -> Result<Connector, ManifestError> {
     let mut faults = Faults::default();
     let connector = read(file, text, &mut faults);
     match connector {
         Some(connector) if faults.found.is_empty() => Ok(connector),
-        _ => Err(ManifestError {
-            file: file.to_owned(),
-            faults: faults.found,
-        }),
+        _ => Err(ManifestError::locate(file, text, faults.found)),
     }
 }
 
@@ -31,12 +33,16 @@ fn read(file: &str, text: &str, faults: &mut Faults) -> Option<Connector> {
     let mut table: toml::Table = match text.parse() {
         Ok(table) => table,
         Err(error) => {
-            faults.add("(syntax)", one_line(&error.to_string()));
+            faults.add("(syntax)", one_line(error.message()));
+            if let (Some(fault), Some(span)) = (faults.found.last_mut(), error.span()) {
+                fault.line = Some(place::line(text, span.start));
+            }
             return None;
         }
     };
     let shared = shared_args(table.remove("args"), faults);
     let tools = tables("tools", table.remove("tools"), faults);
+    let (resources, prompts) = (table.remove("resources"), table.remove("prompts"));
     let head: Option<ConnectorText> = parse("(connector)", toml::Value::Table(table), faults);
 
     let head = head?;
@@ -45,6 +51,7 @@ fn read(file: &str, text: &str, faults: &mut Faults) -> Option<Connector> {
         faults.add("tools", "there must be at least one");
     }
     let pagination = profiles(&head, faults);
+    let written = tools.len();
     let tools = tools
         .into_iter()
         .filter_map(|value| {
@@ -67,10 +74,17 @@ fn read(file: &str, text: &str, faults: &mut Faults) -> Option<Connector> {
         }
     }
     faults.enter(None);
+    // Of a tool with faults a resource could only say that it is not there.
+    let resources = match tools.len() == written {
+        true => offer::resources(resources, &tools, faults),
+        false => Vec::new(),
+    };
+    let prompts = offer::prompts(prompts, &head.connector, faults);
     Some(Connector {
         auth: service::auth(head.auth, faults)?,
         rate_limit: service::rate_limit(head.rate_limit, faults),
         errors: service::errors(head.errors, faults),
+        output: service::output(head.output, faults),
         name: head.connector,
         display_name: head.display_name,
         category: head.category,
@@ -82,6 +96,8 @@ fn read(file: &str, text: &str, faults: &mut Faults) -> Option<Connector> {
         notes: head.notes,
         tools,
         by_name,
+        resources,
+        prompts,
     })
 }
 

@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use super::no_args;
 use crate::closed::{AuthPlace, ErrorStyle, ListPlace};
 use crate::error::Faults;
-use crate::manifest::{AuthText, ErrorsText, MethodText, PaginationText, RateLimitText};
-use crate::model::{
-    Auth, AuthMethod, CredentialPart, Errors, PageKind, PageParam, Pagination, RateLimit,
+use crate::manifest::{
+    AuthText, ErrorsText, MethodText, OutputText, PaginationText, RateLimitText, RefusalsText,
 };
+use crate::model::{
+    Auth, AuthMethod, CredentialPart, Errors, PageKind, PageParam, Pagination, RateLimit, Refusals,
+};
+use crate::output::{NamePattern, Output};
 use crate::path::ResultPath;
 
 pub(super) fn check_header(key: &str, name: &str, value: &str, faults: &mut Faults) {
@@ -34,8 +37,22 @@ pub(super) fn auth(text: AuthText, faults: &mut Faults) -> Option<Auth> {
     Some(Auth {
         methods,
         oauth2: text.oauth2,
+        refusals: refusals(text.refusals, faults),
         notes: text.notes,
     })
+}
+
+fn refusals(text: RefusalsText, faults: &mut Faults) -> Refusals {
+    let header = text.accepted_scopes_header;
+    if let Some(name) = &header {
+        check_header("auth.refusals.accepted_scopes_header", name, "", faults);
+    }
+    Refusals {
+        token: text.token,
+        scope: text.scope,
+        needed: path("auth.refusals.needed_path", text.needed_path, faults),
+        accepted_scopes_header: header,
+    }
 }
 
 fn auth_method(key: &str, text: MethodText, faults: &mut Faults) -> Option<AuthMethod> {
@@ -150,6 +167,32 @@ pub(super) fn rate_limit(text: RateLimitText, faults: &mut Faults) -> RateLimit 
         conditional_requests: text.conditional_requests,
         note: text.note,
     }
+}
+
+pub(super) fn output(text: OutputText, faults: &mut Faults) -> Output {
+    let mut patterns = |key: &str, all: &[String]| -> Vec<NamePattern> {
+        all.iter()
+            .filter_map(|text| faults.take(key, NamePattern::parse(text)))
+            .collect()
+    };
+    let output = Output {
+        drop: patterns("output.drop", &text.drop),
+        keep: patterns("output.keep", &text.keep),
+        brief: text.brief,
+    };
+    let is_of_use = |pattern: &NamePattern| match pattern {
+        NamePattern::Whole(name) => output.drop.iter().any(|drop| drop.fits(name)),
+        _ => true,
+    };
+    if !output.keep.iter().all(is_of_use) {
+        faults.add("output.keep", "names what nothing in drop leaves out");
+    }
+    for (name, members) in &output.brief {
+        if members.is_empty() {
+            faults.add(format!("output.brief.{name}"), "names no member");
+        }
+    }
+    output
 }
 
 pub(super) fn errors(text: ErrorsText, faults: &mut Faults) -> Errors {

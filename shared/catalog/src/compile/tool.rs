@@ -9,7 +9,7 @@ use serde_json::{Value, json, value::RawValue};
 use super::args::{Context, arg, texts};
 use super::call;
 use super::no_args;
-use crate::closed::{Effect, Poll, ResponseKind};
+use crate::closed::{ArgType, Effect, Hook, Poll, ResponseKind};
 use crate::error::Faults;
 use crate::manifest::{ArgText, ConnectorText, ResponseText, ToolText};
 use crate::model::{
@@ -36,12 +36,12 @@ pub(super) fn compile(
         has_hook: text.code.is_some(),
         global_query: &head.global_query,
     };
-    let schemas: Vec<Value> = texts
+    let mut schemas: Vec<Value> = texts
         .iter()
         .map(|(_, text)| schema::property(text))
         .collect();
     let count = texts.len();
-    let args: Vec<Arg> = texts
+    let mut args: Vec<Arg> = texts
         .into_iter()
         .filter_map(|(name, text)| arg(&name, text, &cx, faults))
         .collect();
@@ -56,6 +56,9 @@ pub(super) fn compile(
     let steps = steps(&text, faults);
     let (call, response) = (call?, response?);
     check_templates(&args, &call, &response, faults);
+    if !text.code.is_some_and(Hook::answers_itself) {
+        shown(&response, &mut args, &mut schemas);
+    }
 
     let input_schema = schema::input(&args, &schemas);
     for group in &require_one_of {
@@ -354,7 +357,53 @@ fn response(text: &ResponseText, find: FindArg<'_>, faults: &mut Faults) -> Opti
         filter,
         later,
         redirect: text.redirect,
+        whole: text.whole,
     })
+}
+
+/// Adds what says how much of a JSON answer is shown, unless the provider has an argument of that
+/// name itself.
+fn shown(response: &Response, args: &mut Vec<Arg>, schemas: &mut Vec<Value>) {
+    let is_json = matches!(response.kind, Answer::Json | Answer::BytesOrJson);
+    if !is_json || response.whole {
+        return;
+    }
+    let fields = "Members to show, e.g. `id` or `user.name`; of a list, those of each item.";
+    let full = "True shows all that the provider says, not only what is mostly needed.";
+    for (name, kind, target, description) in [
+        ("fields", ArgType::Array, Target::Fields, fields),
+        ("full", ArgType::Boolean, Target::Full, full),
+    ] {
+        let is_it = |known: &String| known == name;
+        if args
+            .iter()
+            .any(|arg| is_it(&arg.name) || arg.aliases.iter().any(is_it))
+        {
+            continue;
+        }
+        let is_list = kind == ArgType::Array;
+        let mut schema = json!({ "type": kind.as_str(), "description": description });
+        if is_list {
+            schema["items"] = json!({ "type": "string" });
+        }
+        schemas.push(schema);
+        args.push(Arg {
+            name: name.to_owned(),
+            aliases: Vec::new(),
+            description: description.to_owned(),
+            kind,
+            item_kind: is_list.then_some(ArgType::String),
+            required: false,
+            default: None,
+            accepts_csv: is_list,
+            value_map: BTreeMap::new(),
+            target,
+            change: None,
+            spread: None,
+            when: None,
+            unlisted: None,
+        });
+    }
 }
 
 /// Each template argument is used, and what a constant needs is there when it is sent.

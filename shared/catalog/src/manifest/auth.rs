@@ -4,13 +4,18 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::closed::{AuthKind, AuthPlace, ClientAuth, Pkce, Rotation, TokenKind, TokenRequest};
+use crate::closed::{
+    AuthKind, AuthPlace, ClientAuth, Pkce, RevokeMethod, RevokeSign, RevokeTokens, Rotation,
+    TokenKind, TokenRequest,
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AuthText {
     pub(crate) methods: Vec<MethodText>,
     pub(crate) oauth2: Option<OAuth2>,
+    #[serde(default)]
+    pub(crate) refusals: RefusalsText,
     #[serde(default)]
     pub(crate) notes: Vec<String>,
 }
@@ -39,6 +44,15 @@ pub(crate) struct ApplyText {
     pub(crate) format: String,
 }
 
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RefusalsText {
+    pub(crate) token: Vec<String>,
+    pub(crate) scope: Vec<String>,
+    pub(crate) needed_path: Option<String>,
+    pub(crate) accepted_scopes_header: Option<String>,
+}
+
 /// What an OAuth sign-in needs.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -46,8 +60,9 @@ pub struct OAuth2 {
     pub authorize_url: String,
     pub token_url: String,
     pub revoke_url: Option<String>,
+    #[serde(default)]
+    pub revoke_request: RevokeRequest,
     pub introspect_url: Option<String>,
-    pub self_managed_authorize_url: Option<String>,
     #[serde(default)]
     pub url_variables: BTreeMap<String, String>,
     #[serde(default)]
@@ -64,12 +79,57 @@ pub struct OAuth2 {
     #[serde(default)]
     pub token_headers: BTreeMap<String, String>,
     #[serde(default)]
-    pub token_response: BTreeMap<String, String>,
+    pub token_response: TokenResponse,
+    /// Error codes that say as `invalid_grant` does: connect again.
+    #[serde(default)]
+    pub grant_errors: Vec<String>,
     pub pkce: Pkce,
     pub pkce_note: Option<String>,
     pub refresh: Refresh,
     pub granted_scopes_header: Option<String>,
     pub after_connect: Option<AfterConnect>,
+}
+
+/// How a token is revoked. The default is that of RFC 7009.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RevokeRequest {
+    pub method: RevokeMethod,
+    pub sign: RevokeSign,
+    pub body: TokenRequest,
+    /// The parameter or member that holds the token. Empty: the token is sent as bearer alone.
+    pub field: String,
+    pub tokens: RevokeTokens,
+}
+
+impl Default for RevokeRequest {
+    fn default() -> Self {
+        Self {
+            method: RevokeMethod::Post,
+            sign: RevokeSign::Client,
+            body: TokenRequest::Form,
+            field: "token".to_owned(),
+            tokens: RevokeTokens::All,
+        }
+    }
+}
+
+/// Where things stand in a token answer that is not as RFC 6749 has it. All are result paths.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TokenResponse {
+    /// False there means an error, whatever the status.
+    pub ok_path: Option<String>,
+    /// The bot's token. What belongs to it (scope, refresh token, end) stands beside it.
+    pub bot: Option<String>,
+    /// The user's token, of a provider that gives both.
+    pub user: Option<String>,
+    /// The token's type, where words other than `bearer` stand there.
+    pub token_type_path: Option<String>,
+    /// A name for people of what was connected.
+    pub subject: Option<String>,
+    /// The same in words that never change and that each refresh repeats.
+    pub identity: Option<String>,
 }
 
 /// How an access token is renewed.

@@ -2,12 +2,14 @@
 //! it into what an engine runs and says everything that is wrong with it.
 
 mod auth;
+mod offer;
 mod service;
 mod tool;
 
-pub use auth::{AfterConnect, OAuth2, Refresh};
-pub(crate) use auth::{AuthText, MethodText};
-pub(crate) use service::{ErrorsText, PaginationText, RateLimitText};
+pub use auth::{AfterConnect, OAuth2, Refresh, RevokeRequest, TokenResponse};
+pub(crate) use auth::{AuthText, MethodText, RefusalsText};
+pub(crate) use offer::{PromptText, ResourceListText, ResourceText, RoleText};
+pub(crate) use service::{ErrorsText, OutputText, PaginationText, RateLimitText};
 pub(crate) use tool::{ArgText, ResponseText, ToolText, WhenText};
 
 use std::collections::BTreeMap;
@@ -44,6 +46,8 @@ pub(crate) struct ConnectorText {
     #[serde(default)]
     pub(crate) pagination: BTreeMap<String, PaginationText>,
     pub(crate) errors: ErrorsText,
+    #[serde(default)]
+    pub(crate) output: OutputText,
     #[serde(default)]
     pub(crate) notes: Vec<String>,
 }

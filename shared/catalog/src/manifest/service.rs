@@ -1,5 +1,7 @@
 //! What holds for all tools of a provider: limits, paging, errors.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use crate::closed::{ConditionalRequests, ErrorStyle, ListPlace, NextUrl, ResetUnit, RetryAfter};
@@ -121,4 +123,13 @@ pub(crate) struct ErrorsText {
     #[serde(default)]
     pub(crate) detail_paths: Vec<String>,
     pub(crate) note: Option<String>,
+}
+
+/// What is left out of results.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct OutputText {
+    pub(crate) drop: Vec<String>,
+    pub(crate) keep: Vec<String>,
+    pub(crate) brief: BTreeMap<String, Vec<String>>,
 }

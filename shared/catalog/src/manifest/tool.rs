@@ -187,6 +187,7 @@ pub(crate) struct ResponseText {
     pub(crate) links_path: Option<String>,
     pub(crate) link_format: Option<LinkFormat>,
     pub(crate) redact_fields: Vec<String>,
+    pub(crate) whole: bool,
     pub(crate) filter: Option<FilterText>,
     #[serde(rename = "async")]
     pub(crate) later: Option<AsyncText>,

@@ -11,6 +11,7 @@ fn every_builtin_manifest_loads() {
 
     let told = catalog.summaries();
     let told: Vec<(&str, &str, usize)> = told
+        .iter()
         .map(|known| {
             (
                 known.name.as_str(),
@@ -19,8 +20,9 @@ fn every_builtin_manifest_loads() {
             )
         })
         .collect();
-    let types: Vec<(&str, &str, usize)> = catalog
-        .connectors()
+    let connectors = catalog.connectors();
+    let types: Vec<(&str, &str, usize)> = connectors
+        .iter()
         .map(|connector| {
             (
                 connector.name.as_str(),
@@ -130,11 +132,8 @@ fn every_tool_tells_a_model_what_it_needs() {
 #[test]
 fn a_definition_is_ready_for_tools_list() {
     let catalog = Catalog::builtin();
-    let tool = catalog
-        .connector("github")
-        .unwrap()
-        .tool("github_list_branches")
-        .unwrap();
+    let github = catalog.connector("github").unwrap();
+    let tool = github.tool("github_list_branches").unwrap();
 
     let definition: Value = serde_json::from_str(tool.definition().json.get()).unwrap();
 
@@ -167,7 +166,7 @@ fn the_reference_pages_are_current() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/connectors");
     for connector in Catalog::builtin().connectors() {
         let path = folder.join(format!("{}.md", connector.name));
-        let page = markdown::page(connector);
+        let page = markdown::page(&connector);
         if std::env::var_os("UPDATE").is_some() {
             std::fs::write(&path, &page).unwrap();
         }

@@ -1,8 +1,6 @@
 //! What is wrong with a manifest is said with file, tool and key.
 
-use catalog::Catalog;
-
-const HEAD: &str = r#"
+pub(crate) const HEAD: &str = r#"
 format = 1
 connector = "acme"
 display_name = "Acme"
@@ -29,7 +27,7 @@ required = true
 description = "Id of the thing."
 "#;
 
-const TOOL: &str = r#"
+pub(crate) const TOOL: &str = r#"
 [[tools]]
 name = "acme_get"
 title = "Get"
@@ -40,10 +38,14 @@ request = "GET /things/{id}"
 args = ["id"]
 "#;
 
+/// All faults, without their lines.
 fn faults_of(text: &str) -> String {
-    match Catalog::load([("acme.toml", text)]) {
+    match catalog::compile("acme.toml", text) {
         Ok(_) => "fine".to_owned(),
-        Err(error) => error.to_string(),
+        Err(mut error) => {
+            error.faults.iter_mut().for_each(|fault| fault.line = None);
+            error.to_string()
+        }
     }
 }
 
@@ -330,4 +332,72 @@ fn one_reading_names_every_fault() {
         "acme.toml: tool acme_get: effect: a GET reads\n\
          acme.toml: tool acme_get: request: nothing supplies {di}"
     );
+}
+
+#[test]
+fn every_fault_says_in_which_line_it_is_and_how_to_mend_it() {
+    // (in the head or the tool, what is written instead, the line that is meant, the advice)
+    let arg =
+        "args = [\"id\", { name = \"x\", in = \"query\",\n  enum = [], description = \"X.\" }]";
+    let shared = "[args.id]\nin = \"path\"\ncolour = 1";
+    let cases = [
+        (
+            "category",
+            "kategory",
+            "kategory =",
+            "write category if that is meant",
+        ),
+        ("https://", "http://", "base_url =", "see \"The connector\""),
+        (
+            "statuses = [429]",
+            "statuses = []",
+            "statuses = []",
+            "see \"rate_limit\"",
+        ),
+        ("{token}", "{tocken}", "methods =", "see \"auth\""),
+        (
+            "[args.id]\nin = \"path\"",
+            shared,
+            "colour = 1",
+            "take it out, or see \"Arguments\"",
+        ),
+        ("title", "titel", "titel =", "write title if that is meant"),
+        ("effect = \"read\"", "", "[[tools]]", "add effect"),
+        (
+            "\"read\"",
+            "\"reed\"",
+            "effect =",
+            "write read if that is meant",
+        ),
+        (
+            "/{id}",
+            "/{di}",
+            "request =",
+            "add an argument with in = \"path\"",
+        ),
+        ("args = [\"id\"]", arg, "enum = []", "see \"Arguments\""),
+        (
+            "request",
+            "paginate = \"pagse\"\nrequest",
+            "paginate =",
+            "add [pagination.NAME]",
+        ),
+        ("title = \"Get\"", "title = ", "title =", "mend the TOML"),
+    ];
+    for (from, to, line, advice) in cases {
+        let text = format!("{HEAD}{TOOL}").replacen(from, to, 1);
+        let error = catalog::compile("acme.toml", &text).unwrap_err();
+        let meant = text
+            .lines()
+            .position(|known| known.trim().starts_with(line));
+        let found = error
+            .faults
+            .iter()
+            .find(|fault| fault.line == meant.map(|at| at + 1));
+        let Some(found) = found else {
+            panic!("{to:?} is not placed at {line:?} (line {meant:?} + 1):\n{error}");
+        };
+        let said = found.advice();
+        assert!(said.starts_with(advice), "{to:?}: {said}");
+    }
 }

@@ -1,16 +1,17 @@
 //! The whole grammar, in one manifest that no provider has.
 
+use std::sync::Arc;
+
 use catalog::closed::{AuthKind, ErrorStyle, ListPlace};
 use catalog::{Catalog, Change, Connector, PageKind, Target};
 
 const WHOLE: &str = include_str!("whole.toml");
 
-fn whole() -> Connector {
+fn whole() -> Arc<Connector> {
     Catalog::load([("whole.toml", WHOLE)])
         .unwrap()
         .connector("whole")
         .unwrap()
-        .clone()
 }
 
 #[test]

@@ -3,5 +3,6 @@
 
 mod builtin;
 mod faults;
+mod folder;
 mod format;
 mod listed;
