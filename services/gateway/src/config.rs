@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::ParkLimits;
 use crate::hub::HubLimits;
+use crate::limits::RateLimit;
 
 /// The section `gateway`. Durations are written as seconds, fractions allowed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -34,6 +35,8 @@ pub struct Config {
     pub input_timeout: Duration,
     /// How often an upstream may ask back in one call.
     pub input_rounds: u32,
+    /// Requests of a key and of a tenant within a window, over all gateways.
+    pub rate_limit: RateLimit,
     /// Requests of one key that are under way at upstreams.
     pub calls_in_flight_per_key: usize,
     /// Calls of one key that wait for answers of their client.
@@ -99,7 +102,7 @@ pub struct Config {
     pub subscription_bytes: usize,
     /// States that were taken up and are remembered so that they are not taken up again.
     pub marks_total: usize,
-    /// Rates that are counted at once.
+    /// Keys, and tenants, whose requests are counted at once.
     pub rates_total: usize,
 
     /// Streams of notifications of one key.
@@ -134,6 +137,7 @@ impl Default for Config {
             call_deadline: limits::CALL_DEADLINE,
             input_timeout: 5 * minute,
             input_rounds: 16,
+            rate_limit: RateLimit::default(),
             calls_in_flight_per_key: 1_000,
             parked_per_key: 100,
             parked_per_tenant: 1_000,
@@ -193,7 +197,7 @@ impl Config {
                 total_bytes: self.streams_bytes,
             },
             marks: self.marks_total,
-            counters: self.rates_total,
+            quotas: 2 * self.rates_total,
         }
     }
 
@@ -268,7 +272,7 @@ impl Config {
         for (name, value) in counts {
             anyhow::ensure!(value > 0, "gateway.{name} must be at least 1");
         }
-        Ok(())
+        self.rate_limit.validate()
     }
 }
 
@@ -322,6 +326,15 @@ mod tests {
                 "{name}: {error}"
             );
         }
+        for window in [0.0, 86_401.0] {
+            let error = read("rate_limit", json!({ "window": window })).unwrap_err();
+            let error = error.to_string();
+            assert!(
+                error.contains("gateway.rate_limit.window must be"),
+                "{error}"
+            );
+        }
+        assert!(read("rate_limit", json!({ "per_key": 0 })).is_ok());
         assert!(read("log_level", json!("debug")).is_ok());
         let error = read("log_level", json!("loud")).unwrap_err().to_string();
         assert!(error.contains("must be one of debug, info"), "{error}");

@@ -10,6 +10,7 @@ mod core;
 mod http;
 mod hub;
 mod kept;
+mod limits;
 mod metrics;
 mod service;
 mod snapshot;
@@ -18,4 +19,5 @@ mod usage;
 mod websocket;
 
 pub use config::Config;
+pub use limits::RateLimit;
 pub use service::{Deps, Gateway};

@@ -10,6 +10,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use runtime::Metrics;
 
 use crate::core::Client;
+use crate::limits::Label;
 
 /// The method of a request, as a label. Unknown methods share one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -158,7 +159,7 @@ pub(crate) struct GatewayMetrics {
     pub(crate) streams: Gauge,
     pub(crate) websockets: Gauge,
     pub(crate) in_flight: Gauge,
-    pub(crate) parked: Gauge,
+    pub(crate) limited: Family<Label, Counter>,
     left_out: Family<Timed, Counter>,
 }
 
@@ -201,10 +202,10 @@ impl GatewayMetrics {
                 "Requests that run at upstreams",
                 Gauge::default(),
             ),
-            parked: metrics.register(
-                "mcp_calls_parked",
-                "Calls that wait for answers of their clients",
-                Gauge::default(),
+            limited: metrics.register(
+                "mcp_calls_limited",
+                "Requests refused because a key or a tenant had made too many, by whose limit it was",
+                Family::default(),
             ),
             left_out: metrics.register(
                 "mcp_list_left_out",

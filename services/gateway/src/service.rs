@@ -6,13 +6,14 @@ use axum::Router;
 use cache::{Cache, Mailboxes};
 use crypto::{KeyHasher, TokenSealer};
 use fabric::{ConfigSource, Execute};
-use runtime::{Clock, IdGen, Process};
+use runtime::{Clock, IdGen, Process, ReadGauge};
 
 use crate::config::Config;
 use crate::core::{Flights, Parked};
 use crate::http;
 use crate::hub::{Hub, HubParts};
 use crate::kept::{KeptMarks, KeptSessions, KeptStreams};
+use crate::limits::Limits;
 use crate::metrics::GatewayMetrics;
 use crate::tenants::Tenants;
 use crate::usage::KeyUsage;
@@ -48,6 +49,7 @@ pub(crate) struct App {
     pub(crate) mailboxes: Arc<dyn Mailboxes>,
     pub(crate) marks: KeptMarks,
     pub(crate) hub: Hub,
+    pub(crate) limits: Limits,
     pub(crate) flights: Flights,
     pub(crate) parked: Parked,
     pub(crate) hasher: KeyHasher,
@@ -89,10 +91,13 @@ impl Gateway {
             clock: deps.clock.clone(),
             limits: config.hub_limits(),
         });
-        let parked = Parked::new(
-            config.park_limits(),
-            metrics.parked.clone(),
-            deps.ids.next(),
+        let parked = Parked::new(config.park_limits(), deps.ids.next());
+        let (counted, clock) = (parked.clone(), deps.clock.clone());
+        process.metrics.register(
+            "mcp_calls_parked",
+            "Calls that wait for answers of their clients",
+            // Those whose time is over are given up by whoever looks.
+            ReadGauge::new(move || counted.count(clock.now().unix_timestamp()) as f64),
         );
         if sessions.are_shared() {
             parked.hear(deps.cache.mailboxes.clone(), process);
@@ -105,6 +110,14 @@ impl Gateway {
             mailboxes: deps.cache.mailboxes,
             marks: KeptMarks::new(deps.cache.marks, limits.marks),
             hub,
+            limits: Limits::new(
+                &config.rate_limit,
+                config.rates_total,
+                deps.cache.quotas,
+                deps.clock.as_ref(),
+                &process.tasks,
+                metrics.limited.clone(),
+            ),
             flights: Flights::new(config.calls_in_flight_per_key, metrics.in_flight.clone()),
             parked,
             hasher: deps.hasher,

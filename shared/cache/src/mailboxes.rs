@@ -49,9 +49,26 @@ pub trait Mailboxes: Send + Sync {
         message: Bytes,
     ) -> BoxFuture<'a, Result<bool, CacheError>>;
 
+    /// As [`send`](Self::send), under a name that is given to one mailbox ever: where none is known
+    /// by it yet, or any more, the message waits for one, for a minute or so, unless it is very
+    /// long. False when there is no room. What was left twice may arrive twice.
+    fn leave<'a>(
+        &'a self,
+        session: SessionId,
+        name: &'a str,
+        message: Bytes,
+    ) -> BoxFuture<'a, Result<bool, CacheError>>;
+
     /// Sends to each mailbox of a session that has room.
     fn send_all(&self, session: SessionId, message: Bytes)
     -> BoxFuture<'_, Result<(), CacheError>>;
+
+    /// Whether a mailbox of a session is open, on whatever node, under a name that begins so.
+    fn any<'a>(
+        &'a self,
+        session: SessionId,
+        beginning: &'a str,
+    ) -> BoxFuture<'a, Result<bool, CacheError>>;
 
     /// How many names are open, about.
     fn count(&self) -> usize;

@@ -44,8 +44,9 @@ pub trait EventStreams: Send + Sync {
     fn open(&self, session: SessionId, stream: StreamId) -> BoxFuture<'_, Result<(), CacheError>>;
 
     /// Leaves last words: should this node be gone before it closes the stream, readers elsewhere
-    /// are told them as one more event, and the stream ends. Where streams end with the node there
-    /// is nobody to tell.
+    /// are told them as one more event, unless they are empty, and the stream ends. Left before
+    /// there is a reader: one that found nothing yet does not learn of them. Where streams end with
+    /// the node there is nobody to tell.
     fn bequeath(
         &self,
         _session: SessionId,

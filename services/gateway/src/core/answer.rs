@@ -12,6 +12,7 @@ use ::mcp::{codes, error_response, raw_error_response, result_response};
 use bytes::Bytes;
 use http::StatusCode;
 
+use crate::limits::Limited;
 use crate::metrics::End;
 
 /// A whole JSON-RPC answer.
@@ -20,8 +21,8 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) body: Bytes,
     pub(crate) end: End,
-    /// Whether the client is told to come again, where there is a place for that.
-    pub(crate) again: bool,
+    /// In how many seconds the client is told to come again, where there is a place for that.
+    pub(crate) again: Option<u64>,
 }
 
 impl Answer {
@@ -31,7 +32,7 @@ impl Answer {
             status: StatusCode::OK,
             body,
             end: End::Ok,
-            again: false,
+            again: None,
         }
     }
 
@@ -42,7 +43,7 @@ impl Answer {
             status: StatusCode::OK,
             body,
             end: End::Error,
-            again: false,
+            again: None,
         }
     }
 
@@ -52,7 +53,7 @@ impl Answer {
             status: StatusCode::OK,
             body: raw_error_response(id, error),
             end: End::Error,
-            again: false,
+            again: None,
         }
     }
 
@@ -69,7 +70,7 @@ impl Answer {
             status,
             body,
             end: End::Refused,
-            again: is_of_a_moment(status),
+            again: of_a_moment(status),
         }
     }
 
@@ -92,6 +93,14 @@ impl Answer {
         Self::refused(status, id, codes::INTERNAL_ERROR, message, None)
     }
 
+    /// Nothing was begun, because too much has been: the client may come again in the next window.
+    pub(crate) fn limited(id: &str, limited: &Limited) -> Self {
+        Self {
+            again: Some(limited.again_seconds()),
+            ..Self::too_many(id, &format!("Too many requests: {limited}"))
+        }
+    }
+
     /// Sessions, streams, mailboxes or marks cannot be reached: the client may come again.
     pub(crate) fn unavailable(id: &str, error: &cache::CacheError) -> Self {
         match error.is_unavailable() {
@@ -106,7 +115,7 @@ impl Answer {
     /// An answer of a moment: all that could serve the request was in use.
     pub(crate) fn with_again(self) -> Self {
         Self {
-            again: true,
+            again: Some(SOON),
             ..self
         }
     }
@@ -120,12 +129,16 @@ impl Answer {
     }
 }
 
-/// Whether a status says that the client may come again soon.
-pub(crate) const fn is_of_a_moment(status: StatusCode) -> bool {
-    matches!(
+/// When to come again where a moment may mend it, in seconds.
+const SOON: u64 = 1;
+
+/// When to come again, if a status says that the client may.
+pub(crate) fn of_a_moment(status: StatusCode) -> Option<u64> {
+    let passes = matches!(
         status,
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
-    )
+    );
+    passes.then_some(SOON)
 }
 
 /// `params` or its `_meta` cannot be read: no request of any method.

@@ -192,11 +192,10 @@ impl Rounds {
         Ok((number, id, Bytes::from(message)))
     }
 
-    /// A page that the client cannot open is left to its user, in words.
+    /// A page that the client cannot open, or cannot be told of here, is left to its user, in words.
     fn unanswerable_url(&self, requests: &[InputRequest<'_>]) -> Option<Answer> {
-        if self.call.client.capabilities.elicitation_url
-            || self.call.request.method != Method::CallTool
-        {
+        let can_be_asked = self.call.client.capabilities.elicitation_url && self.line.talks();
+        if can_be_asked || self.call.request.method != Method::CallTool {
             return None;
         }
         let is_url = |request: &&InputRequest<'_>| {

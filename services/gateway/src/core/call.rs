@@ -50,11 +50,9 @@ impl Exchange<'_> {
         headers: Option<&HeaderMap>,
         recorded: &mut Option<Box<Recorded>>,
     ) -> Result<Reply, Answer> {
+        self.admit().await?;
         let mut request = route.request;
         let method = request.method;
-        if method == Method::CallTool {
-            self.caller.endpoint.note_call();
-        }
         let taken_up = self.inputs(&request, route.upstream, params).await?;
         let TakenUp {
             inputs,
@@ -104,6 +102,7 @@ impl Exchange<'_> {
                 cursor: None,
             },
         };
+        self.admit().await?;
         let at = endpoint.upstreams().iter().position(|up| has(up, method));
         let at = at.unwrap_or_default();
         let request = Request {
@@ -144,6 +143,14 @@ impl Exchange<'_> {
             line,
             messages,
         })
+    }
+
+    /// Counts the request among those of its key and tenant. Before anything of it is begun, or used
+    /// up: who is refused can come again.
+    pub(super) async fn admit(&self) -> Result<(), Answer> {
+        let (tenant, key) = (self.caller.tenant, self.caller.principal.key);
+        let admitted = self.caller.app.limits.admit(tenant, key).await;
+        admitted.map_err(|limited| Answer::limited(self.id, &limited))
     }
 
     /// Takes a place among the requests under way.
@@ -215,6 +222,7 @@ impl Exchange<'_> {
             tenant: self.caller.tenant,
             connector: upstream.connector,
             version: upstream.version,
+            accounts: upstream.accounts,
             request: Request {
                 meta: trace::travelling(params.meta, headers, &config.baggage, own),
                 ..request

@@ -58,8 +58,8 @@ impl Caller {
             profile,
             version: ProtocolVersion::LATEST_LEGACY,
             session,
+            is_late: false,
             tools_digest: self.endpoint.tools_digest(),
-            activity: self.endpoint.activity(),
         }
     }
 

@@ -36,9 +36,12 @@ pub(super) enum Heard {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cancelled;
 
+/// What the names of the mailboxes of requests begin with.
+pub(crate) const OF_REQUESTS: &str = "r:";
+
 /// The mailbox of the request with this raw id.
 pub(super) fn of_request(raw_id: &str) -> String {
-    format!("r:{raw_id}")
+    format!("{OF_REQUESTS}{raw_id}")
 }
 
 /// The mailbox of the call with this id.

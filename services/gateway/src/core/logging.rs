@@ -20,6 +20,7 @@ impl Exchange<'_> {
             let message = format!("params.level must be one of {all}");
             return Err(Answer::invalid_params(self.id, &message));
         };
+        self.admit().await?;
         let (app, session) = (&self.caller.app, client.session.id);
         match app.sessions.set_log_level(session, level.as_str()).await {
             Ok(Changed::Done | Changed::Full) => {}

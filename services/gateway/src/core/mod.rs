@@ -34,7 +34,7 @@ mod task_id;
 mod tool_list;
 mod trace;
 
-pub(crate) use answer::{Answer, bad_params, is_of_a_moment};
+pub(crate) use answer::{Answer, bad_params, of_a_moment};
 pub(crate) use caller::Caller;
 pub(crate) use client::{Client, LegacyClient, modern_client};
 pub(crate) use dispatch::Exchange;
@@ -44,8 +44,8 @@ pub(crate) use handshake::{
     Opened, SessionGone, begin_unagreed, end_for_good, end_session, find, initialize,
     initialize_as, open_on, open_session, take_up,
 };
-pub(crate) use line::of_call as mail_of;
-pub(crate) use one_way::{notification, response};
+pub(crate) use line::{OF_REQUESTS as MAIL_OF_REQUESTS, of_call as mail_of};
+pub(crate) use one_way::{ANSWER_HELD, notification, response};
 pub(crate) use parked::{ParkLimits, Parked};
 pub(crate) use running::{Ended, Reply, Running, Step};
 pub(crate) use session::Session;

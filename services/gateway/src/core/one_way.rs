@@ -1,17 +1,26 @@
 //! Messages that want no answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::mcp::{Id, Params};
 use bytes::Bytes;
+use cache::CacheError;
 use fabric::{Call, Method, Outcome, Request};
 use futures_util::future::join_all;
 use serde_json::value::RawValue;
+use tokio::time::{Instant, sleep};
 
 use super::caller::Caller;
 use super::client::{Client, LegacyClient};
 use super::line;
 use crate::service::App;
+
+/// How long the request that brings an answer may be held while that cannot be told to other
+/// nodes.
+pub(crate) const ANSWER_HELD: Duration = Duration::from_secs(5);
+/// The pause before it is tried again.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Takes a notification. A legacy `notifications/cancelled` reaches the request it names, on
 /// whichever node that runs; a modern client cancels by its transport. Servers that hold roots of
@@ -64,6 +73,7 @@ fn roots_changed(caller: &Caller, client: &Arc<LegacyClient>) {
                 tenant: caller.tenant,
                 connector: upstream.connector,
                 version: upstream.version,
+                accounts: upstream.accounts,
                 request: Request::new(Method::RootsChanged, None),
                 client: client.profile.clone(),
                 principal: caller.principal,
@@ -85,13 +95,41 @@ fn roots_changed(caller: &Caller, client: &Arc<LegacyClient>) {
 }
 
 /// Takes a legacy client's answer to something that it was asked: it reaches the call that asked,
-/// which must be of the same session. An answer to nothing is nothing.
-pub(crate) async fn response(app: &App, client: &LegacyClient, id: Id<'_>, message: Bytes) {
+/// which must be of the same session, on whichever node that runs. An answer to nothing is nothing.
+/// While no other node can be reached it waits for that until `until`.
+///
+/// # Errors
+/// The call does not wait here, and no other node can be reached: the client may answer again.
+pub(crate) async fn response(
+    app: &App,
+    client: &LegacyClient,
+    id: Id<'_>,
+    message: Bytes,
+    until: Instant,
+) -> Result<(), CacheError> {
     let Ok(id) = serde_json::from_str::<String>(id.raw()) else {
-        return;
+        return Ok(());
     };
-    if let Some((call, _)) = id.split_once(':') {
-        send(app, client, &line::of_call(call), message).await;
+    let Some((call, _)) = id.split_once(':') else {
+        return Ok(());
+    };
+    let (session, name) = (client.session.id, line::of_call(call));
+    loop {
+        let left = app.mailboxes.leave(session, &name, message.clone()).await;
+        match left {
+            Ok(true) => return Ok(()),
+            Ok(false) => {
+                tracing::debug!("an answer that no request waits for");
+                return Ok(());
+            }
+            Err(error) if !error.is_unavailable() || Instant::now() + PAUSE > until => {
+                return Err(error);
+            }
+            Err(error) => tokio::select! {
+                () = app.process.shutdown.ending() => return Err(error),
+                () = sleep(PAUSE) => {}
+            },
+        }
     }
 }
 

@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use cache::Mailboxes;
 use domain::{KeyId, TenantId};
-use prometheus_client::metrics::gauge::Gauge;
 use runtime::Process;
 use uuid::Uuid;
 
@@ -28,7 +27,6 @@ struct Shared {
     node: Uuid,
     state: Mutex<State>,
     limits: ParkLimits,
-    gauge: Gauge,
 }
 
 /// Bounds of parked calls.
@@ -63,12 +61,11 @@ pub(crate) struct Waiting {
 
 impl Parked {
     /// `node` names this gateway, new with each start.
-    pub(crate) fn new(limits: ParkLimits, gauge: Gauge, node: Uuid) -> Self {
+    pub(crate) fn new(limits: ParkLimits, node: Uuid) -> Self {
         Self(Arc::new(Shared {
             node,
             state: Mutex::default(),
             limits,
-            gauge,
         }))
     }
 
@@ -91,6 +88,13 @@ impl Parked {
         state.handed_out.insert(mark, owner);
         state.expiries.push_back((expires, mark));
         true
+    }
+
+    /// How many calls wait. `now` in Unix seconds.
+    pub(crate) fn count(&self, now: i64) -> usize {
+        let mut state = self.0.state.lock().expect("no panic while held");
+        state.expire(now);
+        state.by_tenant.values().sum()
     }
 
     /// Names this gateway, in the states that it hands out.
@@ -143,7 +147,7 @@ impl Parked {
     fn forget(&self, mark: Uuid) {
         let mut state = self.0.state.lock().expect("no panic while held");
         if let Some(owner) = state.handed_out.remove(&mark) {
-            self.0.leave(&mut state, owner);
+            state.leave(owner);
         }
         // Marks leave the queue with their time, but a long queue of marks taken up is swept.
         if state.expiries.len() > 2 * state.handed_out.len() + 64 {
@@ -159,14 +163,7 @@ impl Parked {
 
 impl Shared {
     fn enter(&self, state: &mut State, owner: Owner, now: i64) -> bool {
-        while let Some((expires, mark)) = state.expiries.front().copied()
-            && expires <= now
-        {
-            state.expiries.pop_front();
-            if let Some(owner) = state.handed_out.remove(&mark) {
-                self.leave(state, owner);
-            }
-        }
+        state.expire(now);
         let count = |of: Option<&usize>| of.copied().unwrap_or(0);
         if count(state.by_key.get(&owner)) >= self.limits.per_key
             || count(state.by_tenant.get(&owner.tenant)) >= self.limits.per_tenant
@@ -175,14 +172,26 @@ impl Shared {
         }
         *state.by_key.entry(owner).or_default() += 1;
         *state.by_tenant.entry(owner.tenant).or_default() += 1;
-        self.gauge.inc();
         true
     }
+}
 
-    fn leave(&self, state: &mut State, owner: Owner) {
-        one_less(state.by_key.entry(owner));
-        one_less(state.by_tenant.entry(owner.tenant));
-        self.gauge.dec();
+impl State {
+    /// Gives up the modern calls whose time is over.
+    fn expire(&mut self, now: i64) {
+        while let Some((expires, mark)) = self.expiries.front().copied()
+            && expires <= now
+        {
+            self.expiries.pop_front();
+            if let Some(owner) = self.handed_out.remove(&mark) {
+                self.leave(owner);
+            }
+        }
+    }
+
+    fn leave(&mut self, owner: Owner) {
+        one_less(self.by_key.entry(owner));
+        one_less(self.by_tenant.entry(owner.tenant));
     }
 }
 
@@ -198,7 +207,7 @@ fn one_less<K>(count: Entry<'_, K, usize>) {
 impl Drop for Waiting {
     fn drop(&mut self) {
         let mut state = self.shared.state.lock().expect("no panic while held");
-        self.shared.leave(&mut state, self.owner);
+        state.leave(self.owner);
     }
 }
 
@@ -208,13 +217,12 @@ mod tests {
 
     #[test]
     fn each_bound_holds_at_its_edge_and_what_has_expired_makes_room() {
-        let gauge = Gauge::default();
         let limits = ParkLimits {
             per_key: 2,
             per_tenant: 3,
         };
         let mark = Uuid::from_u128;
-        let parked = Parked::new(limits, gauge.clone(), mark(9));
+        let parked = Parked::new(limits, mark(9));
         let owner = |tenant, key| Owner {
             tenant: TenantId::new(Uuid::from_u128(tenant)),
             key: KeyId::new(Uuid::from_u128(key)),
@@ -226,16 +234,17 @@ mod tests {
         assert!(parked.hand_out(mark(2), owner(1, 2), 1, 11));
         assert!(parked.wait(owner(1, 2), 1).is_none(), "three of the tenant");
         assert!(parked.wait(owner(2, 1), 1).is_some(), "another tenant");
-        assert_eq!(gauge.get(), 3);
+        assert_eq!(parked.count(1), 3);
 
         drop(here);
         parked.forget(mark(1));
         parked.forget(mark(1));
-        assert_eq!(gauge.get(), 1);
+        assert_eq!(parked.count(1), 1);
         let last = parked.wait(owner(1, 1), 11).unwrap();
-        assert_eq!(gauge.get(), 1, "the mark that had expired is gone");
+        assert_eq!(parked.count(11), 1, "the mark that had expired is gone");
+        assert!(parked.hand_out(mark(3), owner(1, 1), 11, 21));
         drop(last);
-        assert_eq!(gauge.get(), 0);
+        assert_eq!((parked.count(20), parked.count(21)), (1, 0));
         let state = parked.0.state.lock().unwrap();
         assert!(state.by_key.is_empty() && state.by_tenant.is_empty());
         assert!(state.handed_out.is_empty());

@@ -27,6 +27,7 @@ impl Exchange<'_> {
         let (session, sessions) = (client.session.id, &app.sessions);
         let unavailable = |error| Answer::unavailable(self.id, &error);
         let changed = if wanted {
+            self.admit().await?;
             match self.caller.endpoint.resource(uri) {
                 None => return Err(resource_not_found(self.id, &self.client, uri)),
                 Some((upstream, _)) if !upstream.can_subscribe() => {

@@ -13,13 +13,16 @@ use futures_util::{StreamExt, stream};
 use http::StatusCode;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::delivery::Delivery;
 use super::endpoints::{legacy_only, session};
 use super::inbound::Inbound;
 use super::respond::{as_event, events, refused, whole};
 use super::tail::{Holds, Tail};
-use crate::core::{self, Answer, Client, Ended, LegacyClient, Reply, Step, is_of_a_moment};
+use crate::core::{
+    self, ANSWER_HELD, Answer, Client, Ended, LegacyClient, Reply, Step, of_a_moment,
+};
 use crate::metrics::{End, Era, Method};
 
 /// What was said and is not written yet; beyond, the requests wait.
@@ -93,7 +96,7 @@ impl Batch {
     /// Looks through a batch, and delivers what wants no answer.
     ///
     /// # Errors
-    /// It has no messages, or too many.
+    /// It has no messages, or too many; an answer in it cannot reach its call now.
     pub(super) async fn read(
         inbound: &Inbound,
         client: &Arc<LegacyClient>,
@@ -101,6 +104,7 @@ impl Batch {
         raw: &RawValue,
     ) -> Result<Self, Answer> {
         let (app, mut ids) = (&inbound.caller.app, HashSet::new());
+        let until = Instant::now() + ANSWER_HELD;
         let parts = split(raw, app.config.batch_max).map_err(|error| {
             let code = codes::INVALID_REQUEST;
             Answer::bad_request("null", code, &error.to_string())
@@ -131,7 +135,9 @@ impl Batch {
                     inbound.count(Method::Notification, Era::Legacy, End::Ok);
                 }
                 Ok(Message::Result { id, .. } | Message::Error { id: Some(id), .. }) => {
-                    core::response(app, client, id, body.slice_ref(text)).await;
+                    let message = body.slice_ref(text);
+                    let taken = core::response(app, client, id, message, until).await;
+                    taken.map_err(|error| Answer::unavailable("null", &error))?;
                     inbound.count(Method::Notification, Era::Legacy, End::Ok);
                 }
                 Ok(Message::Error { id: None, .. }) => {}
@@ -256,7 +262,8 @@ async fn answer(
         }
     };
     let (session, stream) = (client.session.id, app.ids.next());
-    let reader = match app.streams.begin(session, stream).await {
+    // Some of its answers may have been given: nothing can be said for the rest.
+    let reader = match app.streams.begin(session, stream, Some(Bytes::new())).await {
         Ok(Some(reader)) => reader,
         Ok(None) => return refused("The stream of this batch was dropped at once"),
         Err(error) => return whole(Answer::unavailable("null", &error)),
@@ -304,7 +311,7 @@ fn array(inbound: &Inbound, status: StatusCode, answers: Answers) -> Response {
         status,
         body: join(&answers),
         end: End::Ok,
-        again: is_of_a_moment(status),
+        again: of_a_moment(status),
     };
     match inbound.accepts.json || status != StatusCode::OK {
         true => whole(answer),

@@ -1,14 +1,14 @@
 //! The way of a legacy request's messages into the stream that they are kept in, also while that
-//! cannot be reached.
+//! cannot be reached, or has been forgotten.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use cache::{CacheError, EventStreams, SessionId, StreamId};
-use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
+use super::nearby::{Direct, Nearby};
 use crate::service::App;
 
 /// How long a message that cannot be kept waits for the store before it goes to the connection
@@ -16,8 +16,6 @@ use crate::service::App;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The pause before the same message is put to the store again.
 const PAUSE: Duration = Duration::from_millis(200);
-/// Messages on their way to the connection itself; beyond, the request waits.
-const DIRECT: usize = 16;
 
 /// Puts messages into one stream.
 pub(super) struct Delivery {
@@ -25,8 +23,8 @@ pub(super) struct Delivery {
     session: SessionId,
     stream: StreamId,
     /// The connection that waits at this gateway.
-    connection: Option<mpsc::Sender<Bytes>>,
-    /// The store was away for too long: the connection gets the rest.
+    connection: Option<Nearby>,
+    /// The store was away for too long, or forgot: the connection gets the rest.
     directly: bool,
 }
 
@@ -36,11 +34,11 @@ impl Delivery {
         app: Arc<App>,
         session: SessionId,
         stream: StreamId,
-    ) -> (Self, mpsc::Receiver<Bytes>) {
-        let (connection, messages) = mpsc::channel(DIRECT);
+    ) -> (Self, Direct) {
+        let (connection, direct) = Nearby::new();
         let mut delivery = Self::new(app, session, stream);
         delivery.connection = Some(connection);
-        (delivery, messages)
+        (delivery, direct)
     }
 
     /// To a stream that may be read anywhere.
@@ -65,27 +63,46 @@ impl Delivery {
             let streams = &self.app.streams;
             let put = streams.append(self.session, self.stream, message.clone());
             match put.await {
-                Ok(number) => return Ok(number.is_some()),
+                Ok(Some(number)) => {
+                    self.keep(number, message).await;
+                    return Ok(true);
+                }
+                Ok(None) if self.can_hand_over() => {
+                    self.hand_over("its store has forgotten it").await;
+                }
+                Ok(None) => return Ok(false),
                 Err(error) if !self.may_try_again(&error, begun) => return Err(error),
-                Err(error) if self.hands_over(begun) => {
-                    tracing::warn!("the rest of a stream is not kept: {error}");
-                    self.directly = true;
+                Err(error) if begun.elapsed() >= PATIENCE && self.can_hand_over() => {
+                    self.hand_over(&error.to_string()).await;
                 }
                 Err(_) if !self.pause().await => return Ok(false),
                 Err(_) => {}
             }
         }
         match &self.connection {
-            Some(connection) => Ok(connection.send(message).await.is_ok()),
+            Some(connection) => Ok(connection.tell(message).await),
             None => Ok(false),
         }
     }
 
-    /// No more will come.
+    /// No more will come. Waits until a connection here has read all of it, or has gone.
     ///
     /// # Errors
     /// As [`put`](Self::put).
-    pub(super) async fn close(self) -> Result<(), CacheError> {
+    pub(super) async fn close(mut self) -> Result<(), CacheError> {
+        self.close_kept().await?;
+        if let Some(connection) = &mut self.connection
+            && !self.directly
+        {
+            tokio::select! {
+                () = self.app.process.shutdown.ending() => {}
+                () = connection.read_to_the_end() => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn close_kept(&self) -> Result<(), CacheError> {
         let begun = Instant::now();
         loop {
             let closed = self.app.streams.close(self.session, self.stream).await;
@@ -107,9 +124,33 @@ impl Delivery {
         error.is_unavailable() && begun.elapsed() < self.app.config.stream_unread
     }
 
-    fn hands_over(&self, begun: Instant) -> bool {
+    /// A connection that cannot read on gets the rest here, or is cut off when that has a gap.
+    async fn keep(&mut self, number: u64, message: Bytes) {
+        let Some(connection) = &mut self.connection else {
+            return;
+        };
+        connection.keep(number, message);
+        if !connection.is_lost() {
+            return;
+        }
+        match self.can_hand_over() {
+            true => self.hand_over("its connection cannot read it").await,
+            false => self.connection = None,
+        }
+    }
+
+    fn can_hand_over(&self) -> bool {
         let waits = self.connection.as_ref();
-        begun.elapsed() >= PATIENCE && waits.is_some_and(|connection| !connection.is_closed())
+        waits.is_some_and(Nearby::can_take_over)
+    }
+
+    /// The connection gets what it has not read, and all that comes.
+    async fn hand_over(&mut self, why: &str) {
+        tracing::warn!("the rest of a stream is not kept: {why}");
+        self.directly = true;
+        if let Some(connection) = &mut self.connection {
+            connection.catch_up().await;
+        }
     }
 
     /// False when the process ends.

@@ -12,7 +12,7 @@ use super::inbound::not_acceptable;
 use super::respond::{lasting_events, whole};
 use super::tail::{Holds, Tail};
 use crate::core::{Answer, Caller, Client};
-use crate::hub::{Filter, Listening, Sink, TooMany};
+use crate::hub::{Filter, Listening, Place, Sink, TooMany};
 use crate::websocket::crowded;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -77,7 +77,7 @@ async fn standalone(
         .session
         .id;
     let unavailable = |error| Box::new(whole(Answer::unavailable("null", &error)));
-    let begun = app.streams.begin(session, stream).await;
+    let begun = app.streams.begin(session, stream, None).await;
     let Some(reader) = begun.map_err(unavailable)? else {
         let (status, code) = (StatusCode::SERVICE_UNAVAILABLE, codes::INTERNAL_ERROR);
         let message = "No stream can be kept now; try again";
@@ -106,7 +106,12 @@ async fn listen(caller: &Caller, client: &Client, stream: StreamId) -> Result<Li
         .legacy()
         .map(|client| client.record.subscriptions.clone());
     let filter = filter(uris.unwrap_or_default());
-    let (place, app) = (caller.place(client), &caller.app);
+    let app = &caller.app;
+    let place = Place {
+        // Its client calls without waiting for the stream.
+        is_late: true,
+        ..caller.place(client)
+    };
     let session = client.legacy().map(|client| client.session.id);
     let sink = Sink::Stream(session.unwrap_or(stream), stream);
     app.hub.listen_for(place, filter, sink).await

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use cache::{CacheError, EventStreams, SessionId};
 use http::StatusCode;
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
 use super::accept::Accepts;
 use super::batch::{self, Batch};
@@ -24,7 +25,9 @@ use super::inbound::{Inbound, check_form, not_acceptable, read};
 use super::pump;
 use super::respond::{lasting_events, refused, whole};
 use super::tail::{Holds, Tail};
-use crate::core::{self, Answer, Caller, Carrier, Client, LegacyClient, Opened, Reply, Session};
+use crate::core::{
+    self, ANSWER_HELD, Answer, Caller, Carrier, Client, LegacyClient, Opened, Reply, Session,
+};
 use crate::hub::{Listening, Sink};
 use crate::metrics::{End, Era, Method};
 use crate::websocket::crowded;
@@ -218,7 +221,9 @@ async fn take(
             core::notification(&inbound.caller, &client, &method, params).await;
         }
         Message::Result { id, .. } | Message::Error { id: Some(id), .. } => {
-            core::response(&app, client, id, body.clone()).await;
+            let until = Instant::now() + ANSWER_HELD;
+            let taken = core::response(&app, client, id, body.clone(), until).await;
+            taken.map_err(|error| Answer::unavailable("null", &error))?;
         }
         Message::Error { id: None, .. } => {}
         Message::Batch(_) if !batch::allowed(client) => return Err(batch::no_batches()),

@@ -19,6 +19,7 @@ mod get;
 mod inbound;
 mod legacy_sse;
 mod modern;
+mod nearby;
 mod post;
 mod pump;
 mod respond;

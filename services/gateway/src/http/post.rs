@@ -8,11 +8,12 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
 use super::endpoints::{VERSION_TWICE, session};
 use super::inbound::{Inbound, check_form, not_acceptable, read};
 use super::{batch, modern};
-use crate::core::{self, Answer, Caller, Client, Exchange, Reply, bad_params};
+use crate::core::{self, ANSWER_HELD, Answer, Caller, Client, Exchange, Reply, bad_params};
 use crate::metrics::{self, End, Method};
 
 /// Serves a POST.
@@ -86,7 +87,11 @@ impl Inbound {
             Err(answer) => return self.refuse(answer),
         };
         if let Some(id) = id {
-            core::response(&self.caller.app, &client, id, message.clone()).await;
+            let (app, message) = (&self.caller.app, message.clone());
+            let until = Instant::now() + ANSWER_HELD;
+            if let Err(error) = core::response(app, &client, id, message, until).await {
+                return self.refuse(Answer::unavailable("null", &error));
+            }
         }
         self.count(Method::Notification, metrics::Era::Legacy, End::Ok);
         StatusCode::ACCEPTED.into_response()

@@ -25,9 +25,9 @@ pub(super) fn whole(answer: Answer) -> Response {
     response
 }
 
-fn come_again(headers: &mut HeaderMap, again: bool) {
-    if again {
-        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+fn come_again(headers: &mut HeaderMap, again: Option<u64>) {
+    if let Some(seconds) = again {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
 }
 

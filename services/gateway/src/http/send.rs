@@ -2,7 +2,6 @@
 
 use ::mcp::codes;
 use axum::response::{IntoResponse, Response};
-use cache::EventStreams;
 use http::StatusCode;
 
 use super::delivery::Delivery;
@@ -102,7 +101,8 @@ impl Inbound {
     ) -> Response {
         let app = &self.caller.app;
         let (session, stream) = (client.session.id, app.ids.next());
-        let reader = match app.streams.begin(session, stream).await {
+        let words = running.last_words();
+        let reader = match app.streams.begin(session, stream, words).await {
             Ok(Some(reader)) => reader,
             Ok(None) => return self.send_directly(running, first, counted),
             Err(error) => {
@@ -115,11 +115,6 @@ impl Inbound {
         let pumped = app.clone();
         let tasks = &app.process.tasks;
         tasks.disposable("stream of a legacy request", async move {
-            if let Some(words) = running.last_words()
-                && let Err(error) = pumped.streams.bequeath(place.0, place.1, words).await
-            {
-                tracing::debug!("a stream has no last words: {error}");
-            }
             pump::run(&pumped, delivery, running, first, counted).await
         });
         let tail = Tail::begin(app.clone(), reader, client.session.version, Holds::Answer);

@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use ::mcp::{ProtocolVersion, sse};
 use bytes::{Bytes, BytesMut};
-use cache::{CacheError, EventStreams, Read, Reader};
+use cache::{CacheError, EventStreams, Read, Reader, SessionId};
 use domain::KeyId;
 use futures_util::{Stream, stream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::event_id;
 use super::legacy_sse::Connection;
+use super::nearby::{Direct, Seen};
 use super::respond::Open;
 use crate::core;
 use crate::hub::Listening;
@@ -43,10 +44,12 @@ pub(super) struct Tail {
     /// The stream beside it that this gateway alone writes to, and how far that was read.
     near: Option<(Reader, u64)>,
     first: Option<Bytes>,
-    /// What comes past the stream when that cannot be reached.
-    direct: Option<mpsc::Receiver<Bytes>>,
-    /// Something has come so: everything else does.
+    /// What comes past the stream when that cannot be reached, or is lost.
+    direct: Option<mpsc::Receiver<(Option<u64>, Bytes)>>,
+    /// Something has come so, or must: everything else does.
     directly: bool,
+    /// Tells who writes how far this is.
+    seen: Option<watch::Sender<Seen>>,
     holds: Holds,
     over: bool,
     /// When the session was last kept from looking unused.
@@ -90,6 +93,7 @@ impl Tail {
             first: Some(first),
             direct: None,
             directly: false,
+            seen: None,
             holds,
             over: false,
             touched: Instant::now(),
@@ -99,8 +103,9 @@ impl Tail {
     }
 
     /// The same, with what may come past the stream.
-    pub(super) fn or_directly(mut self, messages: mpsc::Receiver<Bytes>) -> Self {
-        self.direct = Some(messages);
+    pub(super) fn or_directly(mut self, direct: Direct) -> Self {
+        self.direct = Some(direct.messages);
+        self.seen = Some(direct.seen);
         self
     }
 
@@ -125,7 +130,7 @@ impl Tail {
             return None;
         }
         let app = self.app.clone();
-        let (mut direct, directly) = (self.direct.take(), self.directly);
+        let mut direct = self.direct.take();
         let mut pauses = false;
         loop {
             let came = async {
@@ -146,7 +151,12 @@ impl Tail {
                     self.direct = direct;
                     return self.found(read, true).await;
                 }
-                read = app.streams.read(self.reader, self.after), if !directly && !pauses => {
+                read = app.streams.read(self.reader, self.after), if !self.directly && !pauses => {
+                    if direct.is_some() && read == Ok(Read::Lost) {
+                        // Who writes has what is missing.
+                        self.is_lost();
+                        continue;
+                    }
                     let is_written_here = direct.is_some() || self.near.is_some();
                     if is_written_here && let Err(error) = &read {
                         // Who writes sees to it that all of it comes.
@@ -158,11 +168,12 @@ impl Tail {
                     return self.found(read, false).await;
                 }
                 message = came => match message {
-                    Some(message) => {
+                    Some((Some(number), _)) if number <= self.after => {}
+                    Some((_, message)) => {
                         (self.direct, self.directly) = (direct, true);
                         return Some(sse::encode(&message));
                     }
-                    None if directly => return None,
+                    None if self.directly => return None,
                     // All of it was kept.
                     None => direct = None,
                 },
@@ -204,6 +215,14 @@ impl Tail {
         }
     }
 
+    /// There is no more to be read.
+    fn is_lost(&mut self) {
+        self.directly = true;
+        if let Some(seen) = &self.seen {
+            seen.send_modify(|seen| seen.lost = true);
+        }
+    }
+
     fn write(&mut self, events: Vec<(u64, Bytes)>, is_near: bool) -> Bytes {
         let with_ids = !matches!(self.holds, Holds::Session(_));
         let after = match &mut self.near {
@@ -221,6 +240,9 @@ impl Tail {
             if out.len() >= PIECE {
                 break;
             }
+        }
+        if let Some(seen) = &self.seen {
+            seen.send_modify(|seen| seen.number = self.after);
         }
         out.freeze()
     }
@@ -248,7 +270,7 @@ impl Tail {
             Holds::Standalone(_) => app.process.shutdown.draining().await,
             Holds::Session(connection) => {
                 app.process.shutdown.draining().await;
-                idle(app, connection.caller.principal.key).await;
+                idle(app, self.reader.session, connection.caller.principal.key).await;
             }
         }
     }
@@ -276,15 +298,25 @@ impl Drop for Tail {
     }
 }
 
-/// Waits until nothing is under way for a key, and what was has been written.
-async fn idle(app: &App, key: KeyId) {
+/// Waits until nothing is under way for a key here, nor for the session anywhere, and what was has
+/// been written.
+async fn idle(app: &App, session: SessionId, key: KeyId) {
     loop {
-        let before = app.flights.under_way(key);
+        let before = is_busy(app, session, key).await;
         tokio::time::sleep(Duration::from_millis(100)).await;
-        if before == 0 && app.flights.under_way(key) == 0 {
+        if !before && !is_busy(app, session, key).await {
             return;
         }
     }
+}
+
+async fn is_busy(app: &App, session: SessionId, key: KeyId) -> bool {
+    if app.flights.under_way(key) > 0 {
+        return true;
+    }
+    let elsewhere = app.mailboxes.any(session, core::MAIL_OF_REQUESTS).await;
+    // What runs elsewhere cannot be heard of here while that is unknown.
+    elsewhere.unwrap_or(false)
 }
 
 /// An event of an id and nothing else: the place to resume from when the connection is lost

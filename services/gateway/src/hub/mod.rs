@@ -7,8 +7,10 @@
 //! time after the last one has gone.
 
 mod aside;
+mod calls;
 mod expiry;
 mod message;
+mod missed;
 mod notices;
 mod registry;
 mod settled;
@@ -35,6 +37,7 @@ pub(crate) use uses::end_call;
 
 use crate::kept::{KeptSessions, KeptStreams};
 use crate::tenants::Tenants;
+use calls::Calls;
 use registry::State;
 
 /// How long what is told to an upstream may take.
@@ -56,10 +59,10 @@ pub(crate) struct Place {
     pub(crate) version: ProtocolVersion,
     /// The legacy session that listens. It does so once: a second time replaces the first.
     pub(crate) session: Option<SessionId>,
+    /// Whether the session may have called before it listened.
+    pub(crate) is_late: bool,
     /// [`Endpoint::tools_digest`](crate::snapshot::Endpoint) of what the listener was served by.
     pub(crate) tools_digest: u64,
-    /// [`Endpoint::activity`](crate::snapshot::Endpoint) at that moment.
-    pub(crate) activity: u64,
 }
 
 /// What is listened to. URIs are those that the client knows.
@@ -149,6 +152,7 @@ struct Inner {
     this: Weak<Self>,
     parts: HubParts,
     state: Mutex<State>,
+    calls: Arc<Calls>,
     /// Tells that watches stand otherwise than before.
     settling: Notify,
 }
@@ -161,6 +165,7 @@ impl Hub {
             this: this.clone(),
             parts,
             state: Mutex::default(),
+            calls: Arc::default(),
             settling: Notify::new(),
         });
         tenants.observe(inner.this.clone());

@@ -10,9 +10,11 @@ use ::mcp::ClientProfile;
 use cache::{SessionId, SessionRecord};
 use domain::KeyId;
 use runtime::{Shutdown, Tasks};
+use tokio::time::Instant;
 
 use super::expiry::Expiry;
 use super::notices::Notices;
+use super::tell::Look;
 use super::uses::Uses;
 use super::watches::Watches;
 use super::{Dress, Filter, Inner, Place, Sink};
@@ -44,8 +46,7 @@ pub(super) struct State {
 pub(super) struct TenantState {
     pub(super) listeners: HashMap<u64, Listener>,
     pub(super) watches: Watches,
-    /// A look at the tenant is due; one is enough, however many ask for it.
-    pub(super) due: bool,
+    pub(super) look: Look,
     /// When the first of the listeners' keys expires.
     pub(super) expiry: Option<Expiry>,
 }
@@ -57,6 +58,10 @@ pub(super) struct Listener {
     pub(super) filter: Filter,
     pub(super) sink: Sink,
     pub(super) dress: Dress,
+    /// Since when it has listened without a break.
+    pub(super) began: Instant,
+    /// Whether it is yet to be told of what changed just before.
+    pub(super) is_new: bool,
 }
 
 /// Keeps a listener. Dropped, it ends.
@@ -144,20 +149,25 @@ impl State {
 
     /// Forgets a tenant that nobody listens to and of which nothing is watched.
     pub(super) fn forget_if_idle(&mut self, slug: &str) {
-        let idle = |tenant: &TenantState| tenant.listeners.is_empty() && tenant.watches.is_empty();
+        let idle = |tenant: &TenantState| {
+            tenant.listeners.is_empty() && tenant.watches.is_empty() && tenant.look == Look::None
+        };
         if self.tenants.get(slug).is_some_and(idle) {
             self.tenants.remove(slug);
         }
     }
 
-    fn digest(&self, slug: &str, id: u64) -> Option<u64> {
-        let listener = self.tenants.get(slug)?.listeners.get(&id)?;
-        Some(listener.place.tools_digest)
+    fn listener(&self, slug: &str, id: u64) -> Option<&Listener> {
+        self.tenants.get(slug)?.listeners.get(&id)
     }
 
     pub(super) fn told(&self, slug: &str, id: u64) -> Option<u64> {
-        let listener = self.tenants.get(slug)?.listeners.get(&id)?;
-        Some(listener.told)
+        Some(self.listener(slug, id)?.told)
+    }
+
+    /// The number of the listener that began last.
+    pub(super) const fn newest(&self) -> u64 {
+        self.last
     }
 
     pub(super) fn of_session(&self, session: SessionId) -> Option<(Arc<str>, u64)> {
@@ -181,10 +191,14 @@ impl Inner {
         let limits = &self.parts.limits;
         let id = {
             let mut state = self.state();
+            let mut began = None;
             let before = place.session.and_then(|session| state.of_session(session));
             if let Some((slug, id)) = before {
-                // What it was offered last, and may not have been told of since.
-                place.tools_digest = state.digest(&slug, id).unwrap_or(place.tools_digest);
+                if let Some(before) = state.listener(&slug, id) {
+                    // What it was offered last, and may not have been told of since.
+                    place.tools_digest = before.place.tools_digest;
+                    began = Some(before.began);
+                }
                 state.remove(&slug, id);
             }
             if state.count >= limits.listeners {
@@ -199,6 +213,8 @@ impl Inner {
             }
             state.add(Listener {
                 told: place.tools_digest,
+                is_new: began.is_none(),
+                began: began.unwrap_or_else(Instant::now),
                 place,
                 filter,
                 sink,

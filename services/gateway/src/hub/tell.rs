@@ -9,9 +9,11 @@ use cache::EventStreams;
 use domain::Scope;
 use fabric::{CallEvent, ConfigListener, List, Subject};
 use time::OffsetDateTime;
+use tokio::time::Instant;
 
+use super::missed::just_before;
 use super::uses::Uses;
-use super::watches::{Audience, Wanted, Watched, Watches};
+use super::watches::{Audience, Change, Wanted, Watched, Watches};
 use super::{Inner, Sink, Task, message};
 use crate::access::Keys;
 use crate::core::task_state;
@@ -19,12 +21,35 @@ use crate::hub::registry::Listener;
 use crate::snapshot::{Endpoint, Snapshot, Upstream};
 
 /// One message on its way to one listener.
-struct Post {
+pub(super) struct Post {
     listener: u64,
     sink: Sink,
     message: Bytes,
     /// What it tells of, where that is the tools.
     tools_digest: Option<u64>,
+}
+
+impl Post {
+    pub(super) fn to((id, listener): (u64, &Listener), message: Bytes) -> Self {
+        Self {
+            listener: id,
+            sink: listener.sink.clone(),
+            message,
+            tools_digest: None,
+        }
+    }
+}
+
+/// Whether a tenant is looked at. There is one look at a time, so that none goes by a
+/// configuration that is older than that of the one before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Look {
+    #[default]
+    None,
+    /// It is about to be, or once more when the look that is under way is done. One is enough,
+    /// however many ask for it.
+    Due,
+    UnderWay,
 }
 
 impl ConfigListener for Inner {
@@ -51,23 +76,36 @@ impl Inner {
             let Some(tenant) = state.tenants.get_mut(slug) else {
                 return;
             };
-            if std::mem::replace(&mut tenant.due, true) {
+            if std::mem::replace(&mut tenant.look, Look::Due) != Look::None {
                 return;
             }
         }
         let slug = slug.clone();
         let tasks = self.parts.process.tasks.clone();
-        tasks.disposable("tell listeners", async move {
-            this.look(&slug).await;
+        tasks.disposable("look at listeners", async move {
+            while this.begin_look(&slug) {
+                this.look(&slug).await;
+            }
             Ok(())
         });
     }
 
-    async fn look(self: Arc<Self>, slug: &Arc<str>) {
-        // From here on a further change asks for a further look.
-        if let Some(tenant) = self.state().tenants.get_mut(slug) {
-            tenant.due = false;
-        }
+    /// Whether a look is due. From here on a further change asks for a further one.
+    fn begin_look(&self, slug: &str) -> bool {
+        let mut state = self.state();
+        let Some(tenant) = state.tenants.get_mut(slug) else {
+            return false;
+        };
+        let is_due = tenant.look == Look::Due;
+        tenant.look = match is_due {
+            true => Look::UnderWay,
+            false => Look::None,
+        };
+        state.forget_if_idle(slug);
+        is_due
+    }
+
+    async fn look(self: &Arc<Self>, slug: &Arc<str>) {
         let snapshot = match self.parts.tenants.get(slug).await {
             Ok(snapshot) => snapshot,
             Err(error) => {
@@ -77,9 +115,17 @@ impl Inner {
         };
         let platform = self.parts.tenants.platform_keys().await.ok();
         let (posts, unwanted) = self.compare(slug, (*snapshot).as_ref(), platform.as_deref());
-        self.deliver(slug, posts).await;
+        if !posts.is_empty() {
+            // The next look does not wait for a store.
+            let (this, slug) = (self.clone(), slug.clone());
+            let tasks = &self.parts.process.tasks;
+            tasks.disposable("tell listeners", async move {
+                this.deliver(&slug, posts).await;
+                Ok(())
+            });
+        }
         if unwanted {
-            let (this, slug) = (Arc::downgrade(&self), slug.clone());
+            let (this, slug) = (Arc::downgrade(self), slug.clone());
             let linger = self.parts.limits.linger;
             let tasks = self.parts.process.tasks.clone();
             let shutdown = self.parts.process.shutdown.clone();
@@ -138,12 +184,19 @@ impl Inner {
             let digest = endpoint.tools_digest();
             let before = std::mem::replace(&mut listener.place.tools_digest, digest);
             if listener.filter.tools && before != digest {
+                let message = message::list_changed(List::Tools, &listener.dress);
                 posts.push(Post {
-                    listener: *id,
-                    sink: listener.sink.clone(),
-                    message: message::list_changed(List::Tools, &listener.dress),
                     tools_digest: Some(digest),
+                    ..Post::to((*id, listener), message)
                 });
+            }
+            if std::mem::take(&mut listener.is_new)
+                && listener.place.is_late
+                && let Some(snapshot) = snapshot
+            {
+                let messages = just_before((*id, listener), &tenant.watches, snapshot);
+                let to_it = |message| Post::to((*id, listener), message);
+                posts.extend(messages.into_iter().map(to_it));
             }
             want(&mut wanted, listener, endpoint, &state.uses);
         }
@@ -158,7 +211,6 @@ impl Inner {
             }
             state.remove(slug, id);
         }
-        state.forget_if_idle(slug);
         drop(guard);
         self.close_streams(streams);
         (posts, unwanted)
@@ -188,26 +240,30 @@ impl Inner {
         watched: &Watched,
         event: &CallEvent,
     ) -> Vec<Post> {
-        let state = self.state();
-        let Some(tenant) = state.tenants.get(slug) else {
+        let mut state = self.state();
+        let newest = state.newest();
+        let Some(tenant) = state.tenants.get_mut(slug) else {
             return Vec::new();
         };
+        if let CallEvent::ListChanged(list) = event {
+            let change = Change {
+                list: *list,
+                at: Instant::now(),
+                newest,
+            };
+            tenant.watches.note(watched, change);
+        }
         let mut posts = Vec::new();
         for (id, listener) in &tenant.listeners {
-            for message in messages_for(listener, &tenant.watches, snapshot, watched, event) {
-                posts.push(Post {
-                    listener: *id,
-                    sink: listener.sink.clone(),
-                    message,
-                    tools_digest: None,
-                });
-            }
+            let messages = messages_for(listener, &tenant.watches, snapshot, watched, event);
+            let to_it = |message| Post::to((*id, listener), message);
+            posts.extend(messages.into_iter().map(to_it));
         }
         posts
     }
 
     /// Hands messages over. Who does not take his is no listener any more.
-    async fn deliver(self: &Arc<Self>, slug: &Arc<str>, posts: Vec<Post>) {
+    pub(super) async fn deliver(self: &Arc<Self>, slug: &Arc<str>, posts: Vec<Post>) {
         for Post {
             listener,
             sink,
@@ -320,7 +376,7 @@ fn want(
 }
 
 /// What an event is to a listener.
-fn messages_for(
+pub(super) fn messages_for(
     listener: &Listener,
     watches: &Watches,
     snapshot: &Snapshot,
@@ -339,7 +395,6 @@ fn messages_for(
     };
     let is_own = watched.audience.as_ref().and_then(Audience::session);
     let is_own = is_own.is_some();
-    let changed = |list: List| message::list_changed(list, &listener.dress);
     match event {
         CallEvent::ListChanged(list) => {
             let wanted = match list {
@@ -347,26 +402,8 @@ fn messages_for(
                 List::Prompts => filter.prompts,
                 List::Resources => filter.resources,
             };
-            wanted.then(|| changed(*list)).into_iter().collect()
-        }
-        // A listener is told that it listens before its upstream has been asked to tell. What a
-        // call has changed in between would be missed.
-        CallEvent::Watching
-            if watched.uri.is_none()
-                && !is_own
-                && endpoint.activity() != listener.place.activity =>
-        {
-            let can = &upstream.capabilities;
-            let lists = [
-                (filter.tools && can.tools_list_changed, List::Tools),
-                (filter.prompts && can.prompts_list_changed, List::Prompts),
-                (
-                    filter.resources && can.resources_list_changed,
-                    List::Resources,
-                ),
-            ];
-            let lists = lists.into_iter().filter(|(of_use, _)| *of_use);
-            lists.map(|(_, list)| changed(list)).collect()
+            let changed = || message::list_changed(*list, &listener.dress);
+            wanted.then(changed).into_iter().collect()
         }
         CallEvent::Log(params) if is_own => {
             vec![notification("notifications/message", params)]

@@ -111,6 +111,8 @@ impl Uses {
             tenant: used.tenant,
             connector: at.connector,
             version: at.version,
+            // Whatever its worker holds.
+            accounts: 0,
             affinity: at.affinity,
             request: Request::new(Method::EndSession, None),
             client: used.profile.clone(),
@@ -214,6 +216,7 @@ pub(crate) fn end_call(place: &Place, upstream: &Upstream, session: SessionId) -
         tenant: place.tenant,
         connector: upstream.connector,
         version: upstream.version,
+        accounts: upstream.accounts,
         affinity: upstream.affinity,
         request: Request::new(Method::EndSession, None),
         client: place.profile.clone(),
@@ -233,10 +236,19 @@ struct Noting {
 
 impl Execute for Noting {
     fn execute(&self, call: Call, events: Option<Events>) -> BoxFuture<'_, Outcome> {
-        if let Some(hub) = self.hub.upgrade() {
-            hub.note(&call);
+        let Some(hub) = self.hub.upgrade() else {
+            return self.workers.execute(call, events);
+        };
+        hub.note(&call);
+        if call.request.method != Method::CallTool {
+            return self.workers.execute(call, events);
         }
-        self.workers.execute(call, events)
+        let under_way = hub.calls.begin(call.connector);
+        let done = self.workers.execute(call, events);
+        Box::pin(async move {
+            let _under_way = under_way;
+            done.await
+        })
     }
 }
 

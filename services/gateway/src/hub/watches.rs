@@ -1,13 +1,13 @@
 //! What runs in workers for the listeners of one tenant.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use ::mcp::{ClientCapabilities, ClientProfile};
 use cache::SessionId;
 use domain::{ConnectorId, KeyId, Principal, TenantId};
-use fabric::{Affinity, Call, CallEvent, Method, Outcome, Request};
+use fabric::{Affinity, Call, CallEvent, List, Method, Outcome, Request};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -89,6 +89,17 @@ struct Watch {
     standing: Standing,
     /// Since when nobody wants it.
     unwanted: Option<Instant>,
+    /// When each list that it tells of changed last.
+    changes: Vec<Change>,
+}
+
+/// A list has changed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Change {
+    pub(super) list: List,
+    pub(super) at: Instant,
+    /// The newest of those who were told.
+    pub(super) newest: u64,
 }
 
 /// How a watch stands.
@@ -131,6 +142,20 @@ impl Watches {
         self.0.is_empty()
     }
 
+    /// Notes that a list has changed.
+    pub(super) fn note(&mut self, watched: &Watched, change: Change) {
+        if let Some(watch) = self.0.get_mut(watched) {
+            watch.changes.retain(|known| known.list != change.list);
+            watch.changes.push(change);
+        }
+    }
+
+    /// What has changed last of all lists that are watched.
+    pub(super) fn changes(&self) -> impl Iterator<Item = (&Watched, Change)> {
+        let all = self.0.iter();
+        all.flat_map(|(watched, watch)| watch.changes.iter().map(move |change| (watched, *change)))
+    }
+
     /// Begins what is wanted and not there, and ends what nobody has wanted for `linger`. Tells
     /// whether something is left that nobody wants now.
     pub(super) fn reconcile(
@@ -140,10 +165,15 @@ impl Watches {
         wanted: HashMap<Watched, Wanted>,
     ) -> bool {
         let (now, linger) = (Instant::now(), inner.parts.limits.linger);
+        let mut outdated = HashSet::new();
         self.0.retain(|watched, watch| match wanted.get(watched) {
             Some(wanted) => {
                 watch.unwanted = None;
-                watch.version == wanted.version
+                let is_current = watch.version == wanted.version;
+                if !is_current {
+                    outdated.insert(watched.clone());
+                }
+                is_current
             }
             None => {
                 let unwanted = now.duration_since(*watch.unwanted.get_or_insert(now));
@@ -153,7 +183,8 @@ impl Watches {
         for (watched, wanted) in wanted {
             self.0.entry(watched.clone()).or_insert_with(|| {
                 let version = wanted.version;
-                let run = run(Arc::downgrade(inner), slug.clone(), watched, wanted);
+                let again = outdated.contains(&watched);
+                let run = run(Arc::downgrade(inner), slug.clone(), watched, wanted, again);
                 // Nobody is told anything any more once the process drains.
                 let shutdown = inner.parts.process.shutdown.clone();
                 let run = async move {
@@ -168,6 +199,7 @@ impl Watches {
                     task,
                     standing: Standing::Begun,
                     unwanted: None,
+                    changes: Vec::new(),
                 }
             });
         }
@@ -187,8 +219,9 @@ impl Inner {
     }
 }
 
-/// Watches until the task is aborted, or the upstream refuses for good.
-async fn run(hub: Weak<Inner>, slug: Arc<str>, watched: Watched, wanted: Wanted) {
+/// Watches until the task is aborted, or the upstream refuses for good. `again`: it was watched
+/// before, and something may have been missed since.
+async fn run(hub: Weak<Inner>, slug: Arc<str>, watched: Watched, wanted: Wanted, mut again: bool) {
     let mut pause = PAUSE_MIN;
     loop {
         let Some(workers) = hub.upgrade().map(|hub| hub.parts.workers.clone()) else {
@@ -201,18 +234,17 @@ async fn run(hub: Weak<Inner>, slug: Arc<str>, watched: Watched, wanted: Wanted)
             tokio::select! {
                 biased;
                 Some(event) = events.recv() => {
-                    if matches!(event, CallEvent::Watching) {
-                        pause = PAUSE_MIN;
-                    }
                     let Some(hub) = hub.upgrade() else { return };
+                    if tells_of_it(&event) && !std::mem::replace(&mut stands, true) {
+                        hub.stands(&slug, &watched, Standing::Stands);
+                    }
                     match event {
                         CallEvent::Asked(asked) => hub.ask(&slug, &watched, &wanted, asked).await,
-                        event => {
-                            if !std::mem::replace(&mut stands, true) {
-                                hub.stands(&slug, &watched, Standing::Stands);
-                            }
-                            hub.tell(&slug, &watched, event).await;
+                        CallEvent::Watching => {
+                            pause = PAUSE_MIN;
+                            hub.tell_missed(&slug, &watched, std::mem::take(&mut again)).await;
                         }
+                        event => hub.tell(&slug, &watched, event).await,
                     }
                 }
                 outcome = &mut watch => break outcome,
@@ -234,9 +266,22 @@ async fn run(hub: Weak<Inner>, slug: Arc<str>, watched: Watched, wanted: Wanted)
             }
             Outcome::Result(_) | Outcome::InputRequired(_) => {}
         }
+        again = true;
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(PAUSE_MAX);
     }
+}
+
+/// Whether an event shows that an upstream tells of what is watched. What else is said in a
+/// session does not: its lists may be told of elsewhere.
+const fn tells_of_it(event: &CallEvent) -> bool {
+    matches!(
+        event,
+        CallEvent::Watching
+            | CallEvent::ListChanged(_)
+            | CallEvent::ResourceUpdated(_)
+            | CallEvent::Task(_)
+    )
 }
 
 pub(super) fn call(watched: &Watched, wanted: &Wanted) -> Call {
@@ -248,6 +293,8 @@ pub(super) fn call(watched: &Watched, wanted: &Wanted) -> Call {
         tenant: wanted.tenant,
         connector: watched.connector,
         version: wanted.version,
+        // Whatever its worker holds: a watch begins before anybody asks for more.
+        accounts: 0,
         request: Request::new(method, watched.uri.as_deref().map(str::to_owned)),
         client: wanted.profile.clone(),
         principal: wanted.principal,

@@ -25,7 +25,8 @@ impl KeptStreams {
     }
 
     /// Opens a stream and becomes its reader; the reader says what the stream is called in the
-    /// end. `None` when there is no room for it.
+    /// end. `None` when there is no room for it. One that this gateway alone adds to is ended by
+    /// others when this gateway has gone, with `last_words`.
     ///
     /// # Errors
     /// The store refuses. When it cannot be reached, the stream is kept here.
@@ -33,9 +34,14 @@ impl KeptStreams {
         &self,
         session: SessionId,
         stream: StreamId,
+        last_words: Option<Bytes>,
     ) -> Result<Option<Reader>, CacheError> {
         let begun = async {
             self.open(session, stream).await?;
+            // Before anybody can know of the stream, and come back for it.
+            if let Some(words) = last_words {
+                self.bequeath(session, stream, words).await?;
+            }
             self.attach(session, stream, 0).await
         };
         match begun.await {

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use ::mcp::{ProtocolVersion, ServerCapabilities, edge};
 use bytes::Bytes;
@@ -25,12 +24,7 @@ pub(crate) struct Endpoint {
     /// In the order of their slugs.
     upstreams: Vec<Upstream>,
     tools_digest: u64,
-    activity: AtomicU64,
 }
-
-/// What the activity of an endpoint begins with: further on with each one, so that those of two
-/// configurations are never taken for each other.
-static ACTIVITIES: AtomicU64 = AtomicU64::new(0);
 
 impl Endpoint {
     /// One connector alone, everything under its own names.
@@ -65,7 +59,7 @@ impl Endpoint {
         let (mut tools, mut upstreams) = (Tools::default(), Vec::<Upstream>::new());
         for config in configs.clone() {
             let mut upstream = Upstream::among_others(config);
-            let taken = |other: &Upstream| other.prompts && other.prefix() == upstream.prefix();
+            let taken = |other: &Upstream| other.shares_prompts(&upstream);
             if upstream.prompts && upstreams.iter().any(taken) {
                 // Which of two has a prompt could not be told: the first by slug keeps them.
                 let slug = &*upstream.slug;
@@ -105,7 +99,6 @@ impl Endpoint {
             tool_list: None,
             upstreams,
             tools_digest: digest.finish(),
-            activity: AtomicU64::new(ACTIVITIES.fetch_add(1 << 32, Ordering::Relaxed)),
         }
     }
 
@@ -132,16 +125,6 @@ impl Endpoint {
     /// Equal for equal lists of tools.
     pub(crate) fn tools_digest(&self) -> u64 {
         self.tools_digest
-    }
-
-    /// Notes that an upstream is asked something that may change it.
-    pub(crate) fn note_call(&self) {
-        self.activity.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Another one after each noted call.
-    pub(crate) fn activity(&self) -> u64 {
-        self.activity.load(Ordering::Relaxed)
     }
 
     pub(crate) fn tool(&self, exposed: &str) -> Option<&ToolEntry> {

@@ -12,6 +12,8 @@ use fabric::{Affinity, ConnectorConfig};
 pub(crate) struct Upstream {
     pub(crate) connector: ConnectorId,
     pub(crate) version: i64,
+    /// See [`ConnectorConfig::accounts`].
+    pub(crate) accounts: i64,
     /// Which worker its calls go to.
     pub(crate) affinity: Affinity,
     pub(crate) slug: Arc<str>,
@@ -21,6 +23,8 @@ pub(crate) struct Upstream {
     /// same names.
     pub(crate) prompts: bool,
     server: bool,
+    /// What the names of a native connector's prompts begin with.
+    namespace: Option<Arc<str>>,
     /// What was agreed on with it, as far as is known.
     revision: Option<ProtocolVersion>,
     exposing: Exposing,
@@ -54,7 +58,13 @@ impl Upstream {
     }
 
     fn new(config: &ConnectorConfig, dress: Dress) -> Self {
-        let version = config.server.as_ref().map(|server| server.version.parse());
+        let native = match &config.connector.kind {
+            ConnectorKind::Native { catalog, .. } => Some(format!("{catalog}_").into()),
+            _ => None,
+        };
+        // What a manifest says besides its tools does not make a server of it.
+        let server = config.server.as_ref().filter(|_| native.is_none());
+        let version = server.map(|server| server.version.parse());
         let revision = version.and_then(Result::ok);
         let capabilities = config.server.as_ref().map(|server| {
             let mut found = ServerCapabilities::parse(&server.capabilities);
@@ -68,6 +78,7 @@ impl Upstream {
         Self {
             connector: config.connector.id,
             version: config.connector.version,
+            accounts: config.accounts,
             affinity: match config.connector.kind {
                 ConnectorKind::Native { .. } => Affinity::None,
                 ConnectorKind::RemoteMcp { .. } => Affinity::Principal,
@@ -75,7 +86,8 @@ impl Upstream {
             },
             slug: config.connector.slug.as_str().into(),
             prompts: capabilities.prompts,
-            server: config.server.is_some(),
+            server: server.is_some(),
+            namespace: native,
             revision,
             capabilities,
             exposing: Exposing(dress.clone()),
@@ -129,10 +141,18 @@ impl Upstream {
 
     /// The upstream's own name of a prompt, where this can be one of its.
     pub(super) fn own_name<'n>(&self, exposed: &'n str) -> Option<&'n str> {
-        match self.prefix() {
+        let own = match self.prefix() {
             "" => Some(exposed),
             prefix => exposed.strip_prefix(prefix)?.strip_prefix('_'),
-        }
+        };
+        let namespace = self.namespace.as_deref().unwrap_or_default();
+        own.filter(|own| own.starts_with(namespace))
+    }
+
+    /// Whether a name could be a prompt of either.
+    pub(super) fn shares_prompts(&self, other: &Self) -> bool {
+        let both = self.prompts && other.prompts;
+        both && self.prefix() == other.prefix() && self.namespace == other.namespace
     }
 }
 

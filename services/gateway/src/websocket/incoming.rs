@@ -153,7 +153,11 @@ impl Connection {
             Message::Result { id, .. } | Message::Error { id: Some(id), .. } => {
                 // A modern client is asked nothing that it could answer so.
                 if let Some(client) = &self.legacy {
-                    core::response(&caller.app, client, id, text.clone()).await;
+                    let (app, now) = (&caller.app, Instant::now());
+                    // Whoever asks through this connection waits at this gateway.
+                    if let Err(error) = core::response(app, client, id, text.clone(), now).await {
+                        tracing::warn!("an answer of a client is lost: {error}");
+                    }
                 }
                 Ok(None)
             }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use fabric::{Call, CallEvent, Events, InputRequired, List, Method, Outcome};
@@ -216,6 +217,28 @@ async fn a_session_is_told_what_its_own_upstream_session_says_and_lists_once() {
         .await;
     let heard = to_ada.next().await.unwrap();
     assert_eq!(heard["method"], "notifications/resources/list_changed");
+}
+
+#[tokio::test]
+async fn what_its_own_upstream_session_says_besides_does_not_keep_lists_from_a_session() {
+    let mut stand = Stand::new();
+    let (ada, mut to_ada) = stand.listens().await;
+    stand.begun.recv().await;
+    stand.calls(&ada).await;
+    let of_ada = stand.begun.recv().await.unwrap();
+
+    // As of a process that several sessions share: of lists it tells all together.
+    let log = Bytes::from_static(br#"{"level":"info","data":1.0}"#);
+    stand.say(of_ada, CallEvent::Log(log)).await;
+    let heard = to_ada.next().await.unwrap();
+    assert_eq!(heard["method"], "notifications/message");
+    stand
+        .say(None, CallEvent::ListChanged(List::Resources))
+        .await;
+
+    let told = tokio::time::timeout(Duration::from_secs(10), to_ada.next()).await;
+    let told = told.expect("it is told").unwrap();
+    assert_eq!(told["method"], "notifications/resources/list_changed");
 }
 
 #[tokio::test]

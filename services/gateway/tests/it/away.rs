@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::rig::{Answer, Rig, Way, initialize, result};
 use crate::rounds::able;
 use crate::sse::{ACME, Stream, call, get, resume, session};
+use crate::two_gateways::asks_once;
 
 struct Cluster {
     one: Rig,
@@ -192,6 +193,70 @@ async fn an_answer_that_cannot_be_kept_waits_for_the_store_and_then_goes_to_who_
         assert_eq!(rest.iter().all(|event| event.id.is_some()), kept);
         let again = Stream::open(&all.two, resume(&all.two, &id, &first.id.unwrap())).await;
         assert_eq!(again.rest().await.len(), if kept { 2 } else { 0 });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_its_store_forgets_goes_on_to_who_reads_it() {
+    let all = cluster();
+    let id = session(&all.one, "2025-11-25").await;
+    let go = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    let held = go.clone();
+    all.one.worker.script(move |_, events| {
+        let held = held.clone();
+        async move {
+            for step in 1..=3 {
+                let event = CallEvent::Progress(format!(r#"{{"progress":{step}}}"#).into());
+                events.as_ref().unwrap().send(event).await.unwrap();
+                held.acquire().await.unwrap().forget();
+            }
+            result(json!({"content": []}))
+        }
+    });
+    let mut stream = Stream::open(&all.one, call(&all.one, &id, "echo")).await;
+    assert_eq!(
+        stream.message().await.unwrap().json()["params"]["progress"],
+        1
+    );
+    for session in 0..64 {
+        let session = uuid::Uuid::from_u128(session);
+        all.store.streams.forget(session).await.unwrap();
+    }
+    go.add_permits(3);
+
+    let rest = stream.rest().await;
+
+    let rest: Vec<_> = rest.iter().filter(|event| !event.data.is_empty()).collect();
+    assert_eq!(rest.len(), 3, "{rest:?}");
+    assert_eq!(rest[0].json()["params"]["progress"], 2);
+    assert_eq!(rest[2].json()["id"], 7);
+    assert!(rest.iter().all(|event| event.id.is_none()), "{rest:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_of_a_client_waits_for_the_store_or_is_refused_and_may_be_given_again() {
+    let all = cluster();
+    let id = all.one.session_as(ACME, "2025-11-25", able()).await;
+    all.one.server(0, "2026-07-28", json!({"tools": {}}));
+    all.one.worker.answers(asks_once);
+    for (seconds, status) in [(2, 202), (8, 503)] {
+        let mut stream = Stream::open(&all.one, call(&all.one, &id, "echo")).await;
+        let question = stream.message().await.unwrap().json();
+        let answer = json!({"jsonrpc": "2.0", "id": question["id"], "result": {"roots": []}});
+        let answer = || all.two.message(ACME, &id, answer.clone());
+        all.switch.set_away(true);
+
+        let (answered, ()) = tokio::join!(all.two.send(answer()), async {
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            all.switch.set_away(false);
+        });
+
+        assert_eq!(answered.status, status);
+        if status == 503 {
+            assert_eq!(all.two.send(answer()).await.status, 202);
+        }
+        let end = stream.message().await.unwrap().json();
+        assert_eq!(end["result"]["answers"]["a"], json!({"roots": []}), "{end}");
     }
 }
 

@@ -19,7 +19,7 @@ fn listen(rig: &Rig, endpoint: &str) -> Request<Body> {
 }
 
 /// Opens a stream, and reads where its messages go.
-async fn connect(rig: &Rig, endpoint: &str) -> (Stream, String) {
+pub(crate) async fn connect(rig: &Rig, endpoint: &str) -> (Stream, String) {
     let mut stream = Stream::open(rig, listen(rig, endpoint)).await;
     assert_eq!(stream.status, 200);
     assert_eq!(stream.headers["content-type"], "text/event-stream");
@@ -35,7 +35,7 @@ async fn post(rig: &Rig, uri: &str, body: impl ToString) -> Answer {
 }
 
 /// Posts a message that is taken.
-async fn say(rig: &Rig, uri: &str, body: impl ToString) {
+pub(crate) async fn say(rig: &Rig, uri: &str, body: impl ToString) {
     let answer = post(rig, uri, body).await;
     assert_eq!((answer.status.as_u16(), &*answer.text), (202, ""));
 }

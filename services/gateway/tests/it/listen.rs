@@ -12,7 +12,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use crate::live::Live;
-use crate::rig::{MODERN, Rig, meta, result};
+use crate::rig::{MODERN, Rig, meta};
 use crate::sse::get;
 
 const ACME: &str = "/api/v1/acme/mcp";
@@ -55,7 +55,7 @@ fn able(rig: &Rig) {
     }
 }
 
-async fn listen(rig: &Rig, path: &str, id: Value, wish: Value) -> Live {
+pub(crate) async fn listen(rig: &Rig, path: &str, id: Value, wish: Value) -> Live {
     let headers = [
         ("mcp-protocol-version", MODERN),
         ("mcp-method", "subscriptions/listen"),
@@ -118,35 +118,6 @@ async fn what_is_accepted_is_said_first_and_nothing_else_is_told() {
     assert_eq!(updated["method"], "notifications/resources/updated");
     assert_eq!(updated["params"]["uri"], "two+a:b");
     assert_eq!(updated["params"]["x"].to_string(), "1.0");
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_a_call_may_have_changed_before_the_upstream_was_watched_is_told() {
-    let rig = Rig::alone("a gateway knows of its own calls alone", Config::default());
-    able(&rig);
-    let (mut watches, _) = watched(&rig);
-    let wish = json!({"promptsListChanged": true});
-    let mut live = listen(&rig, TWO, json!(1), wish.clone()).await;
-    live.next().await.unwrap();
-    let (_, events) = watches.recv().await.unwrap();
-    // Nothing was called meanwhile: nothing is told.
-    events.send(CallEvent::Watching).await.unwrap();
-    events
-        .send(CallEvent::ListChanged(List::Prompts))
-        .await
-        .unwrap();
-    assert_eq!(
-        live.next().await.unwrap()["method"],
-        "notifications/prompts/list_changed"
-    );
-    rig.worker.answers(|_| result(json!({"content": []})));
-    rig.modern_as(TWO, json!({}), "tools/call", json!({"name": "echo"}))
-        .await;
-    events.send(CallEvent::Watching).await.unwrap();
-    assert_eq!(
-        live.next().await.unwrap()["method"],
-        "notifications/prompts/list_changed"
-    );
 }
 
 #[tokio::test(start_paused = true)]

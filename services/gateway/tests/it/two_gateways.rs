@@ -7,10 +7,11 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use cache::Cache;
-use fabric::{Call, CallEvent, InputRequired, Method, Outcome};
+use fabric::{Call, CallEvent, Events, InputRequired, Method, Outcome};
 use gateway::Config;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, Semaphore, mpsc};
+use uuid::Uuid;
 
 use crate::rig::{Rig, Way, result};
 use crate::rounds::able;
@@ -61,6 +62,7 @@ over_both! {
     a_stream_goes_on_at_the_other_gateway_with_every_event_once_and_in_order
     a_parked_call_goes_on_at_the_other_gateway
     messages_of_2024_11_05_come_through_any_gateway
+    a_gateway_that_drains_keeps_a_connection_of_2024_11_05_for_a_call_at_the_other
     a_session_is_watched_for_where_it_listens_and_not_where_it_calls
     a_session_that_listens_after_its_call_elsewhere_is_watched_for
 }
@@ -78,7 +80,7 @@ fn asks(requests: Value, state: &str) -> Outcome {
 }
 
 /// Asks once, and then says what was answered.
-fn asks_once(call: &Call) -> Outcome {
+pub(crate) fn asks_once(call: &Call) -> Outcome {
     match &call.request.inputs {
         None => asks(json!({"a": {"method": "roots/list"}}), "own"),
         Some(inputs) => {
@@ -359,11 +361,34 @@ async fn messages_of_2024_11_05_come_through_any_gateway(pair: Pair) {
     }
 }
 
-async fn a_session_that_listens_after_its_call_elsewhere_is_watched_for(pair: Pair) {
+async fn a_gateway_that_drains_keeps_a_connection_of_2024_11_05_for_a_call_at_the_other(
+    pair: Pair,
+) {
     let Pair { one, two } = &pair;
-    one.server(0, "2025-11-25", json!({"tools": {"listChanged": true}}));
-    let (tell, mut watched) = mpsc::channel(8);
-    one.worker.script(move |call, events| {
+    let (mut stream, uri) = crate::legacy_sse::connect(one, ACME).await;
+    crate::legacy_sse::say(two, &uri, crate::rig::initialize("2024-11-05")).await;
+    assert_eq!(stream.message().await.unwrap().json()["id"], 0);
+    let params = json!({"name": "wait"});
+    let call = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": params});
+    crate::legacy_sse::say(two, &uri, call).await;
+    while two.in_flight() == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+
+    one.drain();
+    let early = tokio::time::timeout(Duration::from_millis(500), stream.message()).await;
+    assert!(early.is_err(), "the connection stays, silently");
+    one.worker.go.notify_one();
+
+    assert_eq!(stream.message().await.unwrap().json()["id"], 5);
+    assert!(stream.message().await.is_none(), "and then it ends");
+}
+
+/// Has the worker run watches: for which session each is, if it is for one alone, and its way to
+/// tell.
+fn watched_lists(rig: &Rig) -> mpsc::Receiver<(Option<Uuid>, Events)> {
+    let (tell, watched) = mpsc::channel(8);
+    rig.worker.script(move |call, events| {
         let tell = tell.clone();
         async move {
             if call.request.method == Method::Watch {
@@ -373,6 +398,13 @@ async fn a_session_that_listens_after_its_call_elsewhere_is_watched_for(pair: Pa
             result(json!({"content": []}))
         }
     });
+    watched
+}
+
+async fn a_session_that_listens_after_its_call_elsewhere_is_watched_for(pair: Pair) {
+    let Pair { one, two } = &pair;
+    one.server(0, "2025-11-25", json!({"tools": {"listChanged": true}}));
+    let mut watched = watched_lists(one);
     let id = session(one).await;
     // Its only call: nothing tells of it again.
     let answer = two.send(call(two, &id, "echo")).await;
@@ -395,17 +427,7 @@ async fn a_session_that_listens_after_its_call_elsewhere_is_watched_for(pair: Pa
 async fn a_session_is_watched_for_where_it_listens_and_not_where_it_calls(pair: Pair) {
     let Pair { one, two } = &pair;
     one.server(0, "2025-11-25", json!({"tools": {"listChanged": true}}));
-    let (tell, mut watched) = mpsc::channel(8);
-    one.worker.script(move |call, events| {
-        let tell = tell.clone();
-        async move {
-            if call.request.method == Method::Watch {
-                tell.send((call.session, events.unwrap())).await.unwrap();
-                return std::future::pending().await;
-            }
-            result(json!({"content": []}))
-        }
-    });
+    let mut watched = watched_lists(one);
     let id = session(one).await;
     let mut stream = Stream::open(one, get(one, &id, &[])).await;
     stream.event().await;

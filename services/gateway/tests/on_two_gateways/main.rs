@@ -42,12 +42,16 @@ mod intermediary;
 mod legacy;
 #[path = "../it/legacy_sse.rs"]
 mod legacy_sse;
+#[path = "../it/limits.rs"]
+mod limits;
 #[path = "../it/listen.rs"]
 mod listen;
 #[path = "../it/lists.rs"]
 mod lists;
 #[path = "../it/live.rs"]
 mod live;
+#[path = "../it/missed.rs"]
+mod missed;
 #[path = "../it/modern.rs"]
 mod modern;
 #[path = "../it/reconnecting.rs"]

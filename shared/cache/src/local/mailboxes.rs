@@ -71,6 +71,16 @@ impl Mailboxes for LocalMailboxes {
         Box::pin(ready(Ok(sent)))
     }
 
+    /// Here a mailbox is known from the moment on that it is open.
+    fn leave<'a>(
+        &'a self,
+        session: SessionId,
+        name: &'a str,
+        message: Bytes,
+    ) -> BoxFuture<'a, Result<bool, CacheError>> {
+        self.send(session, name, message)
+    }
+
     fn send_all(
         &self,
         session: SessionId,
@@ -85,6 +95,17 @@ impl Mailboxes for LocalMailboxes {
             }
         }
         Box::pin(ready(Ok(())))
+    }
+
+    fn any<'a>(
+        &'a self,
+        session: SessionId,
+        beginning: &'a str,
+    ) -> BoxFuture<'a, Result<bool, CacheError>> {
+        let open = self.open.lock().expect("no panic while held");
+        let names = open.get(&session).map_or(&[][..], Vec::as_slice);
+        let any = names.iter().any(|(name, _)| name.starts_with(beginning));
+        Box::pin(ready(Ok(any)))
     }
 
     fn count(&self) -> usize {

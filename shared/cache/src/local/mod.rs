@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use crate::Cache;
 
-mod counters;
 mod mailboxes;
 mod marks;
+mod quotas;
 mod sessions;
 mod streams;
 
-pub use counters::LocalCounters;
 pub use mailboxes::LocalMailboxes;
 pub use marks::LocalMarks;
+pub use quotas::LocalQuotas;
 pub use sessions::LocalSessions;
 pub use streams::LocalStreams;
 
@@ -64,8 +64,8 @@ pub struct LocalLimits {
     pub streams: StreamLimits,
     /// Marks in force at once.
     pub marks: usize,
-    /// Rates that are counted at once.
-    pub counters: usize,
+    /// Quotas in use at once.
+    pub quotas: usize,
 }
 
 impl Cache {
@@ -76,7 +76,7 @@ impl Cache {
             streams: Arc::new(LocalStreams::new(limits.streams)),
             mailboxes: Arc::new(LocalMailboxes::default()),
             marks: Arc::new(LocalMarks::new(limits.marks)),
-            counters: Arc::new(LocalCounters::new(limits.counters)),
+            quotas: Arc::new(LocalQuotas::new(limits.quotas)),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Mailboxes over Redis. A mailbox is in the memory of the node that waits, and its names are
 //! listed in Redis. What another node sends lies in Redis until that node has taken it. While
-//! Redis is away a mailbox is reached on its own node only; its names are listed when Redis is
-//! back.
+//! Redis is away a mailbox is reached on its own node only; its names are listed as soon as Redis
+//! is back, and again when it may have forgotten them. What is left for a name that is not listed
+//! lies there until it is.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -17,17 +18,19 @@ use uuid::Uuid;
 
 use super::courier::Told;
 use super::link::{Link, args};
-use super::script::{MAIL_CLOSE, MAIL_OPEN, MAIL_SEND, MAIL_SEND_ALL, MAIL_TAKE, Script};
+use super::script::{MAIL_ANY, MAIL_CLOSE, MAIL_OPEN, MAIL_SEND, MAIL_SEND_ALL, MAIL_TAKE, Script};
 use crate::{CacheError, MAILBOX_MAX, Mailbox, Mailboxes, SessionId};
 
 /// How long names stay listed, and messages lie, when their node says nothing.
 const KEPT: Duration = Duration::from_secs(60);
-/// How often it says something.
-const RENEWED: Duration = Duration::from_secs(20);
-/// How soon what found no room is tried again.
+/// How often it says something: as late Redis has names that it forgot unnoticed.
+const RENEWED: Duration = Duration::from_secs(5);
+/// How soon is tried again what found no room, or could not be listed.
 const AGAIN: Duration = Duration::from_millis(100);
 /// Names of one session; mailboxes beyond are reached on their own node only.
 const NAMES: usize = 4_096;
+/// Bytes of a message that may wait for a mailbox that is not listed.
+const LEFT_MAX: usize = 256 * 1024;
 /// Mailboxes that are seen to at once.
 const AT_ONCE: usize = 32;
 
@@ -43,7 +46,7 @@ pub(super) struct RedisMailboxes {
 #[derive(Default)]
 struct Desk {
     state: Mutex<State>,
-    /// There is mail to fetch, or there are mailboxes that have been closed.
+    /// There is mail to fetch, or there are mailboxes to be listed, or that have been closed.
     work: Notify,
 }
 
@@ -54,6 +57,8 @@ struct State {
     closed: Vec<(MailboxId, Closed)>,
     /// There may be mail in Redis for these.
     marked: HashSet<MailboxId>,
+    /// Redis may not know these.
+    unlisted: HashSet<MailboxId>,
 }
 
 struct Closed {
@@ -142,6 +147,24 @@ impl Desk {
         sender.try_send(message).is_ok()
     }
 
+    /// Redis has not been told of a mailbox.
+    fn is_unlisted(&self, mailbox: MailboxId) {
+        let mut state = self.state();
+        if state.open.contains_key(&mailbox) {
+            state.unlisted.insert(mailbox);
+        }
+    }
+
+    fn has_unlisted(&self) -> bool {
+        !self.state().unlisted.is_empty()
+    }
+
+    /// Redis may have forgotten every one.
+    fn may_be_forgotten(&self) {
+        let mut state = self.state();
+        state.unlisted = state.open.keys().copied().collect();
+    }
+
     fn mark(&self, mailbox: MailboxId) {
         let mut state = self.state();
         if state.open.contains_key(&mailbox) {
@@ -176,7 +199,8 @@ impl RedisMailboxes {
             .await
     }
 
-    /// Lists the names of a mailbox; of one that is not new only those that are free.
+    /// Lists the names of a mailbox; of one that is not new only those that are free. What was left
+    /// for them becomes its mail.
     async fn list(
         &self,
         id: MailboxId,
@@ -187,7 +211,7 @@ impl RedisMailboxes {
         let kept = KEPT.as_millis() as u64;
         self.eval::<Value>(&MAIL_OPEN, session, |command| {
             args(command, &[&self.link.node, &simple(id), &kept]);
-            args(command, &[&NAMES, &u8::from(new)]);
+            args(command, &[&NAMES, &u8::from(new), &MAILBOX_MAX]);
             for name in names {
                 command.arg(name.as_ref());
             }
@@ -198,34 +222,76 @@ impl RedisMailboxes {
 
     /// Sees to the mailboxes of this node. Never ends.
     pub(super) async fn keep(self: Arc<Self>) {
-        let mut tick = tokio::time::interval(RENEWED);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut renew = tokio::time::interval(RENEWED);
+        let mut again = tokio::time::interval(AGAIN);
+        for timer in [&mut renew, &mut again] {
+            timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        }
         let mut waits = false;
         loop {
-            tokio::select! {
-                _ = tick.tick() => self.renew().await,
-                () = self.desk.work.notified() => {}
-                () = tokio::time::sleep(AGAIN), if waits => {}
-            }
+            let wants = waits || self.desk.has_unlisted();
+            let lists = tokio::select! {
+                _ = renew.tick() => {
+                    self.desk.may_be_forgotten();
+                    true
+                }
+                _ = again.tick(), if wants => true,
+                () = self.desk.work.notified() => false,
+            };
             self.close_closed().await;
+            if lists {
+                self.list_unlisted().await;
+            }
             waits = self.fetch().await;
         }
     }
 
-    async fn renew(&self) {
-        let open: Vec<_> = {
-            let state = self.desk.state();
-            let open = state.open.iter();
-            open.map(|(id, open)| (*id, open.session, open.names.clone()))
-                .collect()
+    /// Lists what Redis may not know.
+    async fn list_unlisted(&self) {
+        let unlisted = {
+            let mut state = self.desk.state();
+            let ids = std::mem::take(&mut state.unlisted);
+            let open = ids.into_iter().filter_map(|id| {
+                let open = state.open.get(&id)?;
+                Some((id, open.session, open.names.clone()))
+            });
+            open.collect::<Vec<_>>()
         };
-        let renewals = stream::iter(open).map(|(id, session, names)| async move {
-            if let Err(error) = self.list(id, session, &names, false).await {
-                tracing::debug!("a mailbox is not listed for now: {error}");
+        let listing = stream::iter(unlisted).map(|(id, session, names)| async move {
+            if self.list(id, session, &names, false).await.is_err() {
+                self.desk.is_unlisted(id);
             }
         });
-        let renewed = renewals.buffer_unordered(AT_ONCE);
-        renewed.for_each(|()| std::future::ready(())).await;
+        let listed = listing.buffer_unordered(AT_ONCE);
+        listed.for_each(|()| std::future::ready(())).await;
+    }
+
+    /// Sends a message; under a name that is given `once`, also before that is listed.
+    async fn post(
+        &self,
+        session: SessionId,
+        name: &str,
+        message: Bytes,
+        once: bool,
+    ) -> Result<bool, CacheError> {
+        let own = self.desk.by_name(session, name);
+        let waits = once && own.is_none() && message.len() <= LEFT_MAX;
+        let kept = KEPT.as_millis() as u64;
+        let sent = self.eval::<Value>(&MAIL_SEND, session, |command| {
+            args(command, &[&self.link.node, &name, &&*message]);
+            args(command, &[&MAILBOX_MAX, &kept, &u8::from(waits)]);
+        });
+        match (sent.await, own) {
+            (Ok(Value::Int(sent)), _) => Ok(sent == 1),
+            (Ok(Value::BulkString(id)), own) => {
+                let listed = Uuid::try_parse_ascii(&id).ok().or(own);
+                Ok(listed.is_some_and(|id| self.desk.put(id, message)))
+            }
+            // Nobody is listed, or nobody can be asked.
+            (_, Some(own)) => Ok(self.desk.put(own, message)),
+            (Ok(_), None) => Ok(false),
+            (Err(error), None) => Err(error),
+        }
     }
 
     /// What cannot be told now is forgotten in time.
@@ -308,8 +374,11 @@ impl Told for RedisMailboxes {
     }
 
     fn anything(&self) {
-        let mut state = self.desk.state();
-        state.marked = state.open.keys().copied().collect();
+        {
+            let mut state = self.desk.state();
+            state.marked = state.open.keys().copied().collect();
+        }
+        self.desk.may_be_forgotten();
         self.desk.work.notify_one();
     }
 }
@@ -334,6 +403,8 @@ impl Mailboxes for RedisMailboxes {
             let mailbox = Mailbox::new(receiver, Box::new(registration));
             if let Err(error) = self.list(id, session, names, true).await {
                 tracing::debug!("a mailbox is reached on its own node only: {error}");
+                self.desk.is_unlisted(id);
+                self.desk.work.notify_one();
             }
             Ok(mailbox)
         })
@@ -345,25 +416,16 @@ impl Mailboxes for RedisMailboxes {
         name: &'a str,
         message: Bytes,
     ) -> BoxFuture<'a, Result<bool, CacheError>> {
-        Box::pin(async move {
-            let kept = KEPT.as_millis() as u64;
-            let sent = self.eval::<Value>(&MAIL_SEND, session, |command| {
-                args(command, &[&self.link.node, &name, &&*message]);
-                args(command, &[&MAILBOX_MAX, &kept]);
-            });
-            let own = self.desk.by_name(session, name);
-            match (sent.await, own) {
-                (Ok(Value::Int(sent)), _) => Ok(sent == 1),
-                (Ok(Value::BulkString(id)), own) => {
-                    let listed = Uuid::try_parse_ascii(&id).ok().or(own);
-                    Ok(listed.is_some_and(|id| self.desk.put(id, message)))
-                }
-                // Nobody is listed, or nobody can be asked.
-                (_, Some(own)) => Ok(self.desk.put(own, message)),
-                (Ok(_), None) => Ok(false),
-                (Err(error), None) => Err(error),
-            }
-        })
+        Box::pin(self.post(session, name, message, false))
+    }
+
+    fn leave<'a>(
+        &'a self,
+        session: SessionId,
+        name: &'a str,
+        message: Bytes,
+    ) -> BoxFuture<'a, Result<bool, CacheError>> {
+        Box::pin(self.post(session, name, message, true))
     }
 
     fn send_all(
@@ -382,6 +444,19 @@ impl Mailboxes for RedisMailboxes {
                 self.desk.put(own, message.clone());
             }
             sent
+        })
+    }
+
+    fn any<'a>(
+        &'a self,
+        session: SessionId,
+        beginning: &'a str,
+    ) -> BoxFuture<'a, Result<bool, CacheError>> {
+        Box::pin(async move {
+            let any = self.eval(&MAIL_ANY, session, |command| {
+                command.arg(beginning);
+            });
+            any.await
         })
     }
 

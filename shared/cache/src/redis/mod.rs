@@ -11,19 +11,18 @@ use std::sync::Arc;
 
 use runtime::{IdGen, Process, ReadGauge};
 
-use self::counters::RedisCounters;
 use self::courier::{Courier, Told};
 use self::keeper::{Keeper, Maker};
 use self::link::Link;
 use self::mailboxes::RedisMailboxes;
 use self::marks::RedisMarks;
+use self::quotas::RedisQuotas;
 use self::sessions::RedisSessions;
 use self::streams::RedisStreams;
 use crate::{Cache, LocalLimits};
 
 mod breaker;
 mod config;
-mod counters;
 mod courier;
 mod examine;
 mod keeper;
@@ -31,6 +30,7 @@ mod link;
 mod mailboxes;
 mod marks;
 mod primary;
+mod quotas;
 mod script;
 mod sessions;
 mod streams;
@@ -92,7 +92,7 @@ impl Cache {
             streams,
             mailboxes,
             marks: Arc::new(RedisMarks(link.clone())),
-            counters: Arc::new(RedisCounters(link)),
+            quotas: Arc::new(RedisQuotas(link)),
         })
     }
 }

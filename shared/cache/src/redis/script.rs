@@ -63,6 +63,7 @@ pub(super) static MAIL_OPEN: Script = script!("common", "mail", "mail_open");
 pub(super) static MAIL_CLOSE: Script = script!("common", "mail", "mail_close");
 pub(super) static MAIL_SEND: Script = script!("common", "mail", "mail_send");
 pub(super) static MAIL_SEND_ALL: Script = script!("common", "mail", "mail_send_all");
+pub(super) static MAIL_ANY: Script = script!("common", "mail", "mail_any");
 pub(super) static MAIL_TAKE: Script = script!("mail_take");
 
-pub(super) static COUNTER_HIT: Script = script!("common", "counter_hit");
+pub(super) static QUOTA_DRAW: Script = script!("common", "quota_draw");

@@ -32,7 +32,7 @@ pub(crate) const LIMITS: LocalLimits = LocalLimits {
         total_bytes: 1_000_000,
     },
     marks: 100,
-    counters: 100,
+    quotas: 100,
 };
 
 /// Something that keeps what a gateway gives it.

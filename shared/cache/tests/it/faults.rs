@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use cache::{
-    Cache, CacheError, LocalLimits, Rate, Read, RedisUrl, SessionLimits, SessionOwner, StreamLimits,
+    Cache, CacheError, Draw, LocalLimits, Rate, Read, RedisUrl, SessionLimits, SessionOwner,
+    StreamLimits,
 };
 use domain::{KeyId, TenantId};
 use futures_util::future::join_all;
@@ -61,6 +62,10 @@ async fn each_operation(cache: &Cache) -> Vec<(&'static str, Result<(), CacheErr
         most: 1_000,
         window: Duration::from_secs(1),
     };
+    let wish = Draw {
+        spent: 0,
+        wanted: 1,
+    };
     let (sessions, streams) = (&cache.sessions, &cache.streams);
     let mark = Uuid::from_u128(77);
     let other = Uuid::from_u128(99);
@@ -101,7 +106,7 @@ async fn each_operation(cache: &Cache) -> Vec<(&'static str, Result<(), CacheErr
                 .await
                 .map(drop),
         ),
-        ("count", cache.counters.hit(mark, rate).await.map(drop)),
+        ("draw", cache.quotas.draw(mark, rate, wish).await.map(drop)),
     ]
 }
 
@@ -328,13 +333,17 @@ async fn mail_finds_its_own_node_without_redis_and_every_node_after() {
     redis.server.restart();
 
     let other = redis.node("p", &limits()).await;
-    in_time(async {
-        while other.mailboxes.send(SESSION, "m", text(2)).await != Ok(true) {
-            sleep(Duration::from_millis(50)).await;
-        }
-    })
-    .await;
-    assert_eq!(in_time(mailbox.next()).await.unwrap(), text(2));
+    let left = other.mailboxes.leave(SESSION, "m", text(2)).await;
+    assert_eq!(left, Ok(true), "whether its node was heard of or not");
+    let within = Duration::from_secs(4);
+    let came = timeout(within, mailbox.next()).await;
+    assert_eq!(came.expect("soon after Redis is back").unwrap(), text(2));
+    assert_eq!(other.mailboxes.send(SESSION, "m", text(3)).await, Ok(true));
+    assert_eq!(in_time(mailbox.next()).await.unwrap(), text(3));
+    redis.server.flush();
+    let left = other.mailboxes.leave(SESSION, "m", text(4)).await;
+    assert_eq!(left, Ok(true));
+    assert_eq!(in_time(mailbox.next()).await.unwrap(), text(4));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

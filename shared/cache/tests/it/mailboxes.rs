@@ -38,6 +38,12 @@ async fn a_message_finds_the_mailbox_under_any_of_its_names_in_its_session_only(
 
     assert_eq!(mailbox.next().await.unwrap(), "first");
     assert_eq!(mailbox.next().await.unwrap(), "second");
+    let any = async |session, beginning| {
+        let any = cache.mailboxes.any(session, beginning);
+        any.await.unwrap()
+    };
+    assert!(any(SESSION, "r:").await && any(SESSION, "c:x").await);
+    assert!(!any(SESSION, "c:y").await && !any(OTHER, "").await);
 }
 
 async fn a_name_that_is_taken_goes_to_the_newer_mailbox_and_stays_there(backend: &impl Backend) {

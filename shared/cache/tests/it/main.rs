@@ -3,11 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod backend;
-mod counters;
 mod failover;
 mod faults;
 mod mailboxes;
 mod marks;
 mod nodes;
+mod quotas;
 mod sessions;
 mod streams;

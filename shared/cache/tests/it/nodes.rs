@@ -100,6 +100,8 @@ on_both!(
     a_cap_holds_over_all_nodes,
     a_session_that_ended_on_one_node_has_ended_on_all_for_good,
     the_stream_of_a_node_that_is_gone_ends_with_its_last_words,
+    a_node_that_goes_is_missed_by_a_reader_that_asks_anew,
+    what_is_left_for_a_name_waits_until_somebody_has_it,
     a_node_that_lives_but_says_nothing_is_not_taken_for_gone,
 );
 
@@ -180,6 +182,75 @@ async fn the_stream_of_a_node_that_is_gone_ends_with_its_last_words<S>(
     assert_eq!(read, Read::Events(vec![(2, words)]));
     let read = in_time(second.streams.read(reader, 2)).await.unwrap();
     assert_eq!(read, Read::End);
+}
+
+async fn a_node_that_goes_is_missed_by_a_reader_that_asks_anew<S>(
+    redis: &OnRedis<S>,
+    prefix: &str,
+) {
+    let (trigger, process) = Process::new();
+    let lost = redis.node_of(&process, prefix, &limits()).await;
+    let second = redis.node(prefix, &limits()).await;
+    lost.streams.open(SESSION, STREAM).await.unwrap();
+    lost.streams
+        .bequeath(SESSION, STREAM, Bytes::new())
+        .await
+        .unwrap();
+    let reader = attach(&second, 0).await.unwrap();
+    // As one does that has other things to say to its client now and then.
+    let read = async || loop {
+        let asked = second.streams.read(reader, 0);
+        if let Ok(read) = timeout(Duration::from_millis(300), asked).await {
+            return read.unwrap();
+        }
+    };
+    assert!(timeout(Duration::from_secs(1), read()).await.is_err());
+
+    trigger.end();
+    drop(lost);
+
+    assert_eq!(in_time(read()).await, Read::End, "it had nothing to say");
+}
+
+async fn what_is_left_for_a_name_waits_until_somebody_has_it<S>(redis: &OnRedis<S>, prefix: &str) {
+    let (first, second) = (
+        redis.node(prefix, &limits()).await,
+        redis.node(prefix, &limits()).await,
+    );
+    let leave = async |name, n| {
+        let left = second.mailboxes.leave(SESSION, name, text(n)).await;
+        left.unwrap()
+    };
+    let send = async |name, n| {
+        let sent = second.mailboxes.send(SESSION, name, text(n)).await;
+        sent.unwrap()
+    };
+    let early = 2 * cache::MAILBOX_MAX as u64;
+    for n in 1..=early {
+        assert!(leave("c:other", n).await);
+    }
+    assert!(leave("c:x", 100).await);
+    assert!(!send("c:x", 101).await, "nobody is there");
+    assert!(!send("r:1", 102).await);
+    assert!(leave("c:x", 103).await);
+
+    let mut mailbox = first
+        .mailboxes
+        .open(SESSION, &["r:1", "c:x"])
+        .await
+        .unwrap();
+    for n in [100, 103] {
+        assert_eq!(in_time(mailbox.next()).await.unwrap(), text(n));
+    }
+    assert!(leave("c:x", 104).await);
+    assert_eq!(in_time(mailbox.next()).await.unwrap(), text(104));
+    let mut other = first.mailboxes.open(SESSION, &["c:other"]).await.unwrap();
+    let kept = cache::MAILBOX_MAX as u64 - 2;
+    for n in early - kept + 1..=early {
+        assert_eq!(in_time(other.next()).await.unwrap(), text(n), "the newest");
+    }
+    let more = timeout(Duration::from_millis(200), other.next()).await;
+    assert!(more.is_err(), "{more:?}");
 }
 
 async fn a_node_that_lives_but_says_nothing_is_not_taken_for_gone<S>(

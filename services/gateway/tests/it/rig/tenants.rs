@@ -121,6 +121,7 @@ fn connector(
         enabled: *name != "off",
     };
     ConnectorConfig {
+        accounts: 0,
         connector,
         server: None,
         tools: tools.iter().map(tool).collect(),

@@ -50,8 +50,8 @@ impl Way {
             sessions: all.clone(),
             streams: all.clone(),
             mailboxes: all.clone(),
-            marks: all,
-            counters: self.inner.counters.clone(),
+            marks: all.clone(),
+            quotas: all,
         }
     }
 
@@ -203,9 +203,21 @@ impl Mailboxes for Way {
         self.ask(async move { mailboxes.send(session, &name, message).await })
     }
 
+    fn leave<'a>(&'a self, session: SessionId, name: &'a str, message: Bytes) -> Answer<'a, bool> {
+        let mailboxes = self.inner.mailboxes.clone();
+        let name = name.to_owned();
+        self.ask(async move { mailboxes.leave(session, &name, message).await })
+    }
+
     fn send_all(&self, session: SessionId, message: Bytes) -> Answer<'_, ()> {
         let mailboxes = self.inner.mailboxes.clone();
         self.ask(async move { mailboxes.send_all(session, message).await })
+    }
+
+    fn any<'a>(&'a self, session: SessionId, beginning: &'a str) -> Answer<'a, bool> {
+        let mailboxes = self.inner.mailboxes.clone();
+        let beginning = beginning.to_owned();
+        self.ask(async move { mailboxes.any(session, &beginning).await })
     }
 
     fn count(&self) -> usize {
@@ -217,5 +229,12 @@ impl Marks for Way {
     fn take(&self, mark: Uuid, keep: Duration) -> Answer<'_, bool> {
         let marks = self.inner.marks.clone();
         self.ask(async move { marks.take(mark, keep).await })
+    }
+}
+
+impl Quotas for Way {
+    fn draw(&self, what: Uuid, rate: Rate, draw: Draw) -> Answer<'_, Drawn> {
+        let quotas = self.inner.quotas.clone();
+        self.ask(async move { quotas.draw(what, rate, draw).await })
     }
 }

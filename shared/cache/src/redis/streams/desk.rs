@@ -30,6 +30,8 @@ struct Attached {
     version: u64,
     /// Behind this number there was nothing, as of that version.
     quiet: Option<(u64, u64)>,
+    /// The other node that was to add something when that was seen.
+    producer: Option<Box<str>>,
 }
 
 /// What a reader may do now.
@@ -50,6 +52,7 @@ impl Desk {
             changed: Arc::default(),
             version: 0,
             quiet: None,
+            producer: None,
         };
         let mut state = self.state.lock().expect("no panic while held");
         let held = state.attached.get(&reader.stream);
@@ -76,14 +79,37 @@ impl Desk {
         }
     }
 
-    /// The reader found nothing behind `after`, having looked at this version.
-    pub(super) fn quiet(&self, reader: Reader, version: u64, after: u64) {
+    /// The reader found nothing behind `after`, having looked at this version; `producer` is to add
+    /// what comes, where that is another node.
+    pub(super) fn quiet(
+        &self,
+        reader: Reader,
+        version: u64,
+        after: u64,
+        producer: Option<Box<str>>,
+    ) {
         let mut state = self.state.lock().expect("no panic while held");
         if let Some(held) = state.attached.get_mut(&reader.stream)
             && held.reader.turn == reader.turn
         {
             held.quiet = Some((version, after));
+            held.producer = producer;
         }
+    }
+
+    /// Who waits for another node to add something, by that node.
+    pub(super) fn waiting(&self) -> HashMap<Box<str>, Vec<Reader>> {
+        let state = self.state.lock().expect("no panic while held");
+        let mut waiting: HashMap<Box<str>, Vec<Reader>> = HashMap::new();
+        for held in state.attached.values() {
+            if let Some(producer) = &held.producer {
+                waiting
+                    .entry(producer.clone())
+                    .or_default()
+                    .push(held.reader);
+            }
+        }
+        waiting
     }
 
     pub(super) fn detach(&self, reader: Reader) {

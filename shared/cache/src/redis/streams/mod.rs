@@ -15,6 +15,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream;
 use redis::{Cmd, FromRedisValue, Value};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use self::desk::{Desk, Turn};
@@ -48,6 +49,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How often a node says that it is there, and for how long that counts.
 const BEAT: Duration = Duration::from_secs(1);
 const ALIVE_FOR: Duration = Duration::from_secs(6);
+/// How often in a row a node must be missing to be taken for gone.
+const MISSED: u32 = 3;
 /// Messages that are remembered because nobody knows whether they arrived.
 const UNSURE: usize = 1_024;
 
@@ -60,8 +63,8 @@ pub(super) struct RedisStreams {
     sent: AtomicU64,
     /// Readers that look at once.
     looks: Semaphore,
-    /// What was appended last where nobody knows whether it arrived.
-    unsure: Mutex<HashMap<StreamId, (u64, Bytes)>>,
+    /// What was appended last where nobody knows whether it arrived, and when.
+    unsure: Mutex<HashMap<StreamId, (u64, Bytes, Instant)>>,
 }
 
 impl RedisStreams {
@@ -137,15 +140,17 @@ impl RedisStreams {
     fn number_of(&self, stream: StreamId, message: &Bytes) -> (u64, bool) {
         let mut unsure = self.unsure.lock().expect("no panic while held");
         match unsure.remove(&stream) {
-            Some((sent, before)) if before == *message => (sent, true),
+            Some((sent, before, _)) if before == *message => (sent, true),
             _ => (self.sent.fetch_add(1, Ordering::Relaxed), false),
         }
     }
 
     fn is_unsure(&self, stream: StreamId, sent: u64, message: Bytes) {
         let mut unsure = self.unsure.lock().expect("no panic while held");
+        // Nobody tries for longer than a stream may be unread; some never do again.
+        unsure.retain(|_, (_, _, since)| since.elapsed() < self.limits.unread);
         if unsure.len() < UNSURE {
-            unsure.insert(stream, (sent, message));
+            unsure.insert(stream, (sent, message, Instant::now()));
         }
     }
 
@@ -206,14 +211,8 @@ impl RedisStreams {
             match found {
                 Ok(Found::Read(read)) => return Ok(read),
                 Ok(Found::Nothing(producer)) => {
-                    self.desk.quiet(reader, version, after);
-                    match producer {
-                        None => changed.await,
-                        Some(producer) => tokio::select! {
-                            () = changed => {}
-                            () = self.missing(&producer) => self.bury(reader, &producer).await,
-                        },
-                    }
+                    self.desk.quiet(reader, version, after, producer);
+                    changed.await;
                 }
                 Err(CacheError::Unavailable(_)) => tokio::select! {
                     () = back => {}
@@ -247,7 +246,7 @@ impl RedisStreams {
                 b"end" => Found::Read(Read::End),
                 b"taken" => Found::Read(Read::TakenOver),
                 word => match word.strip_prefix(b"wait") {
-                    Some(node) => Found::Nothing(Some(String::from_utf8_lossy(node).into_owned())),
+                    Some(node) => Found::Nothing(Some(String::from_utf8_lossy(node).into())),
                     None => Found::Read(Read::Lost),
                 },
             },
@@ -272,17 +271,35 @@ impl RedisStreams {
         self.link.command(node, &command).await
     }
 
-    /// Resolves when `node` was missing twice in a row while this one was not: then it is not Redis
-    /// that was away for both.
-    async fn missing(&self, node: &str) {
-        let mut missed = 0;
-        while missed < 2 {
-            tokio::time::sleep(BEAT).await;
-            let found = tokio::join!(self.is_there(node), self.is_there(&self.link.node));
-            missed = match found {
-                (Ok(false), Ok(true)) => missed + 1,
-                _ => 0,
-            };
+    /// Ends what nodes had begun that are gone: those that were missing so many times in a row while
+    /// this one was not, for then it is not Redis that forgot both. How often others were missing is
+    /// in `missed`. Asked for all who wait here together, for a wait may be interrupted as often as
+    /// its reader has something else to do.
+    async fn look_after_producers(&self, missed: &mut HashMap<Box<str>, u32>) {
+        let waiting = self.desk.waiting();
+        missed.retain(|producer, _| waiting.contains_key(producer));
+        if waiting.is_empty() {
+            return;
+        }
+        if self.is_there(&self.link.node).await != Ok(true) {
+            missed.clear();
+            return;
+        }
+        for (producer, readers) in waiting {
+            match self.is_there(&producer).await {
+                Ok(false) => {}
+                Ok(true) | Err(_) => {
+                    missed.remove(&producer);
+                    continue;
+                }
+            }
+            let times = missed.entry(producer.clone()).or_default();
+            *times += 1;
+            if *times >= MISSED {
+                for reader in readers {
+                    self.bury(reader, &producer).await;
+                }
+            }
         }
     }
 
@@ -298,17 +315,31 @@ impl RedisStreams {
         }
     }
 
-    /// Puts off the expiry of the streams that are read here, and tells of readers that left.
-    /// Never ends.
+    /// Says that this node is there, looks whether others are that somebody waits for here, puts off
+    /// the expiry of the streams that are read here, and tells of readers that left. Never ends.
     pub(super) async fn keep(self: Arc<Self>) {
-        let mut tick = tokio::time::interval(self.limits.unread / 4);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // However long the rest takes, others must not take this node for gone.
+        tokio::join!(self.look_around(), self.look_after_readers());
+    }
+
+    async fn look_around(&self) {
+        let mut missed = HashMap::new();
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            beat.tick().await;
+            // Before the beat: a Redis that has forgotten this node may have forgotten all.
+            self.look_after_producers(&mut missed).await;
+            self.beat().await;
+        }
+    }
+
+    async fn look_after_readers(&self) {
+        let mut tick = tokio::time::interval(self.limits.unread / 4);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
             tokio::select! {
                 _ = tick.tick() => self.renew().await,
-                _ = beat.tick() => self.beat().await,
                 () = self.desk.left.notified() => {}
             }
             let left = self.desk.take_left();
@@ -363,7 +394,7 @@ impl Told for RedisStreams {
 enum Found {
     Read(Read),
     /// Not yet; with the node that produces, where that is another one.
-    Nothing(Option<String>),
+    Nothing(Option<Box<str>>),
 }
 
 /// A reader that waits for nothing any more: it has left, or another has taken over.
