@@ -74,6 +74,20 @@ impl Agreed {
     }
 }
 
+#[cfg(test)]
+impl Agreed {
+    /// An agreement that nothing hangs on.
+    pub(super) fn bare() -> Arc<Self> {
+        Arc::new(Self {
+            era: Era::Legacy,
+            headers: HeaderMap::new(),
+            info: unknown(),
+            offers: Offers::default(),
+            session: None,
+        })
+    }
+}
+
 impl Drop for Agreed {
     fn drop(&mut self) {
         let Some(session) = self.session.take() else {

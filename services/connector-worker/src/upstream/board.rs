@@ -86,6 +86,14 @@ pub(super) enum Turn {
     Asked(InputRequired),
 }
 
+/// Answers as the server gets them.
+pub(super) struct Answers {
+    /// The session that it waits for them in; `None` when it waits for none.
+    pub(super) session: Option<Arc<Agreed>>,
+    /// JSON-RPC responses.
+    pub(super) messages: Vec<Bytes>,
+}
+
 /// Answers that cannot be understood.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Malformed;
@@ -334,14 +342,18 @@ impl Board {
         }
     }
 
-    /// The JSON-RPC responses for the server that `responses`, by key, are; their questions are
-    /// closed with that. Keys that nobody asked for are left alone.
+    /// What `responses`, by key, are for the server; their questions are closed with that. Keys
+    /// that nobody asked for are left alone. The session comes with them: the call may end right
+    /// after, and what it was asked for another call is still to be answered.
     ///
     /// # Errors
     /// An answer is no JSON object: nothing is closed.
-    pub(super) fn answers(&self, responses: Option<&[u8]>) -> Result<Vec<Bytes>, Malformed> {
+    pub(super) fn answers(&self, responses: Option<&[u8]>) -> Result<Answers, Malformed> {
         let Some(responses) = responses else {
-            return Ok(Vec::new());
+            return Ok(Answers {
+                session: None,
+                messages: Vec::new(),
+            });
         };
         let text = std::str::from_utf8(responses).map_err(|_| Malformed)?;
         let given = mcp::members(text).map_err(|_| Malformed)?;
@@ -359,7 +371,10 @@ impl Board {
             answered.push(ask.id.clone());
         }
         state.open.retain(|ask| !answered.contains(&ask.id));
-        Ok(messages)
+        Ok(Answers {
+            session: state.session.clone(),
+            messages,
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -393,4 +408,39 @@ fn weight(event: &CallEvent) -> usize {
             | CallEvent::ElicitationComplete(bytes) => bytes.len(),
             _ => 0,
         }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The question may be another call's, and that one waits for the answer.
+    #[tokio::test]
+    async fn an_answer_has_its_session_though_the_call_that_was_asked_ends_now() {
+        let mut profile = ClientProfile::default();
+        profile.capabilities.sampling = true;
+        let board = Board::new(Arc::new(profile), None, 1024);
+        board.is_in(&Agreed::bare());
+        let input = Input {
+            method: "sampling/createMessage".into(),
+            params: None,
+        };
+        board.ask("7", &input, true).unwrap();
+        assert!(matches!(board.turn().await, Turn::Asked(_)));
+
+        let answers = board.answers(Some(br#"{"input-1":{"model":"m"}}"#));
+        let result = Outcome::Result(Bytes::from_static(b"{}"));
+        assert!(board.end(result).is_empty());
+
+        let Ok(Answers { session, messages }) = answers else {
+            panic!("the answer is an object");
+        };
+        assert!(session.is_some());
+        assert_eq!(
+            messages,
+            [r#"{"jsonrpc":"2.0","id":7,"result":{"model":"m"}}"#]
+        );
+        // What was read afterwards was nothing.
+        assert!(board.session().is_none());
+    }
 }

@@ -212,10 +212,9 @@ impl Parked {
             };
             (self.remove(&mut state, handle)?.call, answers)
         };
-        let session = parked.board.session();
         parked.board.return_to(events).await;
-        if let Some(session) = session {
-            for answer in answers {
+        if let Some(session) = answers.session {
+            for answer in answers.messages {
                 let transport = &parked.peer.link.transport;
                 let told = transport
                     .notify(answer, session.headers.clone(), deadline)

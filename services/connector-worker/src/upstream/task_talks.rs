@@ -77,19 +77,19 @@ impl Peer {
     ) -> Outcome {
         let key = (principal, id.to_owned());
         let board = self.talks.all().get(&key).map(|talk| talk.board.clone());
-        let Some((board, session)) =
-            board.and_then(|board| Some((board.clone(), board.session()?)))
-        else {
+        let Some(board) = board.filter(|board| board.session().is_some()) else {
             return refusal("Invalid params: the task asks for nothing");
         };
         let responses = inputs.and_then(|inputs| inputs.responses.as_deref());
         let Ok(answers) = board.answers(responses) else {
             return refusal("Invalid params: inputResponses must be an object of objects");
         };
-        for answer in answers {
-            let headers = session.headers.clone();
-            if let Err(failure) = self.link.transport.notify(answer, headers, deadline).await {
-                return Outcome::Failed(failure);
+        if let Some(session) = answers.session {
+            for answer in answers.messages {
+                let headers = session.headers.clone();
+                if let Err(failure) = self.link.transport.notify(answer, headers, deadline).await {
+                    return Outcome::Failed(failure);
+                }
             }
         }
         Outcome::Result(Bytes::from_static(b"{}"))
