@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::breaker::BreakerConfig;
 use crate::hosted;
-use crate::native::Origins;
+use crate::native::{EngineLimits, Origins};
 use crate::upstream::UpstreamConfig;
 
 /// The section `worker`. Durations are written as seconds, fractions allowed.
@@ -24,6 +24,9 @@ pub struct Config {
     pub max_watches: usize,
     /// Connectors whose leases are held at once; the least used one is dropped for another.
     pub max_leases: u64,
+    /// Credentials of accounts that are held at once, each for one key's calls to one connector;
+    /// the least used one is dropped for another.
+    pub max_credentials: u64,
     /// A connector that nobody called for so long is dropped, with its credential and session.
     #[serde(with = "runtime::seconds")]
     pub lease_idle_timeout: Duration,
@@ -35,6 +38,7 @@ pub struct Config {
     pub origins: BTreeMap<String, Url>,
     pub breaker: BreakerConfig,
     pub hosted: hosted::Config,
+    pub native: EngineLimits,
     pub upstream: UpstreamConfig,
 }
 
@@ -45,11 +49,13 @@ impl Default for Config {
             max_calls_per_connector: limits::CALLS_PER_CONNECTOR,
             max_watches: 65_536,
             max_leases: 10_000,
+            max_credentials: 50_000,
             lease_idle_timeout: Duration::from_secs(15 * 60),
             lease_max_age: Duration::from_secs(60 * 60),
             origins: BTreeMap::new(),
             breaker: BreakerConfig::default(),
             hosted: hosted::Config::default(),
+            native: EngineLimits::default(),
             upstream: UpstreamConfig::default(),
         }
     }
@@ -62,6 +68,9 @@ impl Config {
         self.hosted
             .validate()
             .map_err(|rule| format!("worker.hosted: {rule}"))?;
+        self.native
+            .validate()
+            .map_err(|rule| format!("worker.native.{rule}"))?;
         Origins::new(&self.origins).map_err(|rule| format!("worker.origins: {rule}"))?;
         let positive = [
             ("max_calls", self.max_calls),
@@ -70,6 +79,10 @@ impl Config {
             (
                 "max_leases",
                 usize::try_from(self.max_leases).unwrap_or(usize::MAX),
+            ),
+            (
+                "max_credentials",
+                usize::try_from(self.max_credentials).unwrap_or(usize::MAX),
             ),
             ("breaker.failures", self.breaker.failures as usize),
             ("upstream.list_max_pages", self.upstream.list_max_pages),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use domain::{ConnectorId, TenantId};
 use egress::Deadline;
-use fabric::{Failure, FailureKind, Lease, LeaseError, Leases};
+use fabric::{Call, Failure, FailureKind, Lease, LeaseError, Leases};
 use runtime::{Metrics, ReadGauge, Shutdown};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::Instant;
@@ -27,7 +27,31 @@ pub(crate) type Key = (TenantId, ConnectorId);
 /// One version of a connector, ready to be called.
 pub(crate) struct Held {
     pub(crate) version: i64,
+    takes_accounts: bool,
     pub(crate) runner: Runner,
+}
+
+/// What a connector is wanted to be like: as some configuration has it, or newer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) version: i64,
+    /// The number of its accounts; absent: as many as there are now.
+    pub(crate) accounts: Option<i64>,
+}
+
+impl Wanted {
+    pub(crate) fn by(call: &Call) -> Self {
+        Self {
+            version: call.version,
+            accounts: Some(call.accounts),
+        }
+    }
+}
+
+impl Held {
+    fn is_of(&self, lease: &Lease) -> bool {
+        (self.version, self.takes_accounts) == (lease.connector.version, lease.takes_accounts)
+    }
 }
 
 /// One connector's place. It outlives the versions of the connector, so that all of them share
@@ -50,6 +74,8 @@ impl Place {
 struct Current {
     held: Arc<Held>,
     leased_at: Instant,
+    /// The number of accounts under which it was leased, as far as that was known.
+    accounts: i64,
 }
 
 /// Of each lease that is held, the time since it was asked for.
@@ -63,7 +89,7 @@ fn ages(places: &moka::sync::Cache<Key, Arc<Place>>) -> impl Iterator<Item = Dur
 pub(crate) struct Places {
     places: moka::sync::Cache<Key, Arc<Place>>,
     leases: Arc<dyn Leases>,
-    parts: RunnerParts,
+    parts: Arc<RunnerParts>,
     config: Arc<Config>,
 }
 
@@ -76,7 +102,7 @@ impl Places {
         Self {
             places,
             leases,
-            parts,
+            parts: Arc::new(parts),
             config,
         }
     }
@@ -115,7 +141,7 @@ impl Places {
         })
     }
 
-    /// The connector in `version` or a newer one.
+    /// The connector as it is wanted, or newer.
     ///
     /// # Errors
     /// - `Gone`: there is no such connector, or it is disabled.
@@ -126,14 +152,14 @@ impl Places {
         &self,
         place: &Place,
         key: Key,
-        version: i64,
+        wanted: Wanted,
         deadline: Deadline,
     ) -> Result<Arc<Held>, Failure> {
-        if let Some(held) = self.fresh(place, version) {
+        if let Some(held) = self.fresh(place, wanted) {
             return Ok(held);
         }
         // Boxed, because it is large and rare.
-        let leasing = Box::pin(self.lease(place, key, version));
+        let leasing = Box::pin(self.lease(place, key, wanted));
         match tokio::time::timeout_at(deadline.instant(), leasing).await {
             Ok(leased) => leased,
             Err(_) => Err(unsent(
@@ -164,6 +190,7 @@ impl Places {
 
     /// Drops what is held of a connector. Calls that run keep theirs to their end.
     pub(crate) fn drop_all_of(&self, key: Key) {
+        self.parts.credentials.drop_all_of(key.0, key.1);
         if let Some(place) = self.places.remove(&key) {
             place.current.store(None);
         }
@@ -176,12 +203,18 @@ impl Places {
         shutdown: Shutdown,
     ) -> impl Future<Output = anyhow::Result<()>> + Send + 'static {
         let (places, alive) = (self.places.clone(), Arc::downgrade(&self.config));
+        let credentials = Arc::downgrade(&self.parts.credentials);
         let every = (self.config.lease_idle_timeout / 4).clamp(SWEEP_MIN, SWEEP_MAX);
         async move {
             while alive.strong_count() > 0 {
                 tokio::select! {
                     () = shutdown.ending() => break,
-                    () = tokio::time::sleep(every) => places.run_pending_tasks(),
+                    () = tokio::time::sleep(every) => {
+                        places.run_pending_tasks();
+                        if let Some(credentials) = credentials.upgrade() {
+                            credentials.sweep();
+                        }
+                    }
                 }
             }
             Ok(())
@@ -190,23 +223,30 @@ impl Places {
 
     /// Drops everything.
     pub(crate) fn clear(&self) {
+        self.parts.credentials.clear();
         for (_, place) in &self.places {
             place.current.store(None);
         }
         self.places.invalidate_all();
     }
 
-    fn fresh(&self, place: &Place, version: i64) -> Option<Arc<Held>> {
+    fn fresh(&self, place: &Place, wanted: Wanted) -> Option<Arc<Held>> {
         let current = place.current.load();
         let current = current.as_ref()?;
-        let fresh = current.held.version >= version
+        // One that takes accounts asks for each of them by itself.
+        let knows_accounts = current.held.takes_accounts
+            || wanted
+                .accounts
+                .is_some_and(|accounts| accounts <= current.accounts);
+        let fresh = current.held.version >= wanted.version
+            && knows_accounts
             && current.leased_at.elapsed() < self.config.lease_max_age;
         fresh.then(|| current.held.clone())
     }
 
-    async fn lease(&self, place: &Place, key: Key, version: i64) -> Result<Arc<Held>, Failure> {
+    async fn lease(&self, place: &Place, key: Key, wanted: Wanted) -> Result<Arc<Held>, Failure> {
         let _one_at_a_time = place.leasing.lock().await;
-        if let Some(held) = self.fresh(place, version) {
+        if let Some(held) = self.fresh(place, wanted) {
             return Ok(held);
         }
         let lease = self.leases.lease(key.0, key.1).await;
@@ -220,7 +260,7 @@ impl Places {
             // What is held is old, but nobody has said that it does not hold any more.
             Err(LeaseError::Unavailable(why)) => {
                 tracing::warn!("no lease can be had: {why}");
-                return place.in_version(version).ok_or_else(|| {
+                return place.in_version(wanted.version).ok_or_else(|| {
                     // Another worker may hold one.
                     let message = "the connector's credential cannot be had at the moment";
                     unsent(FailureKind::Busy, message)
@@ -241,16 +281,20 @@ impl Places {
                 ));
             }
         };
-        let held = match place.current.load().as_ref() {
+        let known = place.current.load();
+        let known = known.as_ref();
+        let held = match known {
             // The same as before: sessions and processes live on.
-            Some(current) if current.held.version == lease.connector.version => {
-                current.held.clone()
-            }
+            Some(current) if current.held.is_of(&lease) => current.held.clone(),
             _ => Arc::new(self.held(lease)?),
         };
         let current = Current {
             held: held.clone(),
             leased_at: Instant::now(),
+            accounts: wanted
+                .accounts
+                .max(known.map(|current| current.accounts))
+                .unwrap_or(0),
         };
         place.current.store(Some(Arc::new(current)));
         Ok(held)
@@ -260,6 +304,7 @@ impl Places {
         let version = lease.connector.version;
         Ok(Held {
             version,
+            takes_accounts: lease.takes_accounts,
             runner: Runner::new(lease, &self.parts)?,
         })
     }

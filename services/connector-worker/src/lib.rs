@@ -5,7 +5,9 @@
 //! the gateway. All traffic to the outside passes the egress guard.
 
 mod breaker;
+mod challenge;
 mod config;
+mod credentials;
 mod failure;
 pub mod hosted;
 mod leases;
@@ -18,5 +20,6 @@ mod worker;
 
 pub use breaker::BreakerConfig;
 pub use config::Config;
+pub use credentials::Missing;
 pub use upstream::UpstreamConfig;
 pub use worker::{Deps, Worker};

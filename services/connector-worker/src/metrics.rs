@@ -95,6 +95,7 @@ pub(crate) struct WorkerMetrics {
     durations: [Histogram; Kind::ALL.len()],
     failures: [Counter; FailureKind::ALL.len()],
     leases: Family<LeaseLabels, Counter>,
+    credentials: Family<LeaseLabels, Counter>,
     in_flight: Gauge,
     pub(crate) open_breakers: Gauge,
     /// Calls that wait for what their server asked.
@@ -144,6 +145,11 @@ impl WorkerMetrics {
                 "Credentials that were asked for, by outcome",
                 Family::default(),
             ),
+            credentials: metrics.register(
+                "worker_credentials",
+                "Credentials of accounts that were asked for, by what came of it",
+                Family::default(),
+            ),
             in_flight: metrics.register(
                 "worker_calls_in_flight",
                 "Calls that are running",
@@ -174,6 +180,11 @@ impl WorkerMetrics {
     }
 
     /// A lease was asked for.
+    pub(crate) fn credential_asked(&self, outcome: &'static str) {
+        let labels = LeaseLabels { outcome };
+        self.credentials.get_or_create(&labels).inc();
+    }
+
     pub(crate) fn leased(&self, outcome: &'static str) {
         self.leases.get_or_create(&LeaseLabels { outcome }).inc();
     }

@@ -1,30 +1,37 @@
 //! One version of a connector, by its kind: where a call goes.
 
-use std::sync::Arc;
+mod native;
+mod remote;
 
-use domain::{Connector, ConnectorId, ConnectorKind, TenantId, ToolDefinition};
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{Connector, ConnectorId, ConnectorKind, TenantId};
 use egress::{Client, Deadline};
-use fabric::{
-    Call, Events, Failure, FailureKind, Lease, Listing, Method, Outcome, Request, RpcError,
-    UpstreamListener,
-};
-use mcp::codes;
+use fabric::{Call, Events, Failure, FailureKind, Lease, Listing, Outcome, UpstreamListener};
 use runtime::Tasks;
-use secrecy::{ExposeSecret, SecretBox, SecretString};
+use secrecy::ExposeSecret;
+
+use native::NativeRunner;
+use remote::RemoteRunner;
 
 use crate::breaker::{Breaker, BreakerConfig};
+use crate::credentials::Credentials;
 use crate::failure::{sent, unsent};
 use crate::hosted::{HostedServers, Spec};
 use crate::metrics::{Kind, WorkerMetrics};
-use crate::native::{Engine, redact};
+use crate::native::Engine;
 use crate::upstream::{
-    LaneParts, Notices, Parked, RemoteServer, Source, ToolsChanged, UpstreamConfig, UpstreamServer,
+    Known, LaneParts, Notices, Parked, Source, ToolsChanged, UpstreamConfig, UpstreamServer,
 };
 
 /// What runners are made with; the same for all of them.
 pub(crate) struct RunnerParts {
     pub(crate) egress: Client,
     pub(crate) native: Arc<Engine>,
+    pub(crate) credentials: Arc<Credentials>,
+    /// After so long without a call an account's sessions at a server are let go.
+    pub(crate) idle: Duration,
     pub(crate) hosted: Arc<HostedServers>,
     pub(crate) upstream: Arc<UpstreamConfig>,
     pub(crate) parked: Arc<Parked>,
@@ -42,23 +49,10 @@ pub(crate) enum Runner {
     Hosted(Box<UpstreamServer>),
 }
 
-/// A manifest of the catalog, run with one tenant's credential.
-pub(crate) struct NativeRunner {
-    engine: Arc<Engine>,
-    lease: Lease,
-    breaker: Breaker,
-}
-
-/// A server somewhere else.
-pub(crate) struct RemoteRunner {
-    server: UpstreamServer,
-    breaker: Breaker,
-}
-
 impl Runner {
     /// # Errors
     /// The connector's settings or secrets cannot be used as they are.
-    pub(crate) fn new(lease: Lease, parts: &RunnerParts) -> Result<Self, Failure> {
+    pub(crate) fn new(lease: Lease, parts: &Arc<RunnerParts>) -> Result<Self, Failure> {
         let Connector {
             id,
             tenant,
@@ -71,21 +65,11 @@ impl Runner {
             ConnectorKind::Native { .. } => Ok(Self::Native(Box::new(NativeRunner {
                 engine: parts.native.clone(),
                 breaker: parts.breaker(),
+                credentials: parts.credentials.clone(),
                 lease,
             }))),
-            ConnectorKind::RemoteMcp { url } => {
-                let server = RemoteServer::new(
-                    parts.egress.clone(),
-                    url,
-                    secrets.token.as_deref(),
-                    &secrets.headers,
-                    parts.upstream.result_max_bytes,
-                    parts.tasks.clone(),
-                )?;
-                Ok(Self::Remote(Box::new(RemoteRunner {
-                    server: parts.server(Source::Remote(Box::new(server)), tenant, id),
-                    breaker: parts.breaker(),
-                })))
+            ConnectorKind::RemoteMcp { .. } => {
+                Ok(Self::Remote(Box::new(RemoteRunner::new(lease, parts)?)))
             }
             ConnectorKind::HostedMcp {
                 command,
@@ -104,7 +88,8 @@ impl Runner {
                     spec,
                     hung_after: parts.breaker.failures,
                 };
-                Ok(Self::Hosted(Box::new(parts.server(source, tenant, id))))
+                let server = parts.server(source, Arc::default(), tenant, id);
+                Ok(Self::Hosted(Box::new(server)))
             }
         }
     }
@@ -124,25 +109,10 @@ impl Runner {
         deadline: Deadline,
     ) -> Outcome {
         match self {
-            Self::Native(native) => {
-                let Some(tool) = native_tool(&call.request) else {
-                    return Outcome::Error(RpcError {
-                        code: codes::METHOD_NOT_FOUND,
-                        message: "Method not found: this connector has nothing but tools"
-                            .to_owned(),
-                        data: None,
-                        raw: None,
-                    });
-                };
-                // Boxed, as is the hosted one below: its future is large, and room for it would be
-                // made in every call of whatever kind.
-                let work = Box::pin(native.run(call, tool, deadline));
-                guarded(&native.breaker, work, deadline).await
-            }
-            Self::Remote(remote) => {
-                let work = remote.server.run(call, events, deadline);
-                guarded(&remote.breaker, work, deadline).await
-            }
+            // Boxed, as is the hosted one below: its future is large, and room for it would be made
+            // in every call of whatever kind.
+            Self::Native(native) => Box::pin(native.call(call, events, deadline)).await,
+            Self::Remote(remote) => remote.call(call, events, deadline).await,
             Self::Hosted(server) => Box::pin(server.run(call, events, deadline)).await,
         }
     }
@@ -155,7 +125,7 @@ impl Runner {
                 FailureKind::Gone,
                 "a native connector has nothing to be watched",
             )),
-            Self::Remote(remote) => remote.server.watch(call, events).await,
+            Self::Remote(remote) => remote.watch(call, events).await,
             Self::Hosted(server) => server.watch(call, events).await,
         }
     }
@@ -164,29 +134,10 @@ impl Runner {
     /// to know.
     pub(crate) async fn list_tools(&self, deadline: Deadline) -> Result<Listing, Failure> {
         match self {
-            Self::Native(native) => Ok(Listing {
-                tools: native.tools()?,
-                server: None,
-            }),
-            Self::Remote(remote) => {
-                let admission = remote.breaker.insist();
-                let listed = remote.server.list_tools(deadline).await;
-                match &listed {
-                    Ok(_) => admission.succeeded(),
-                    Err(failure) => admission.failed(failure),
-                }
-                listed
-            }
+            Self::Native(native) => native.listing(),
+            Self::Remote(remote) => remote.list_tools(deadline).await,
             Self::Hosted(server) => server.list_tools(deadline).await,
         }
-    }
-}
-
-/// The tool that a native connector is to run; it knows no other request, and asks nothing back.
-fn native_tool(request: &Request) -> Option<&str> {
-    match request.method {
-        Method::CallTool => request.name.as_deref(),
-        _ => None,
     }
 }
 
@@ -217,50 +168,20 @@ async fn in_time(work: impl Future<Output = Outcome>, deadline: Deadline) -> Out
     }
 }
 
-impl NativeRunner {
-    /// Runs a tool with the caller's own token where the call brings one.
-    async fn run(&self, call: &Call, tool: &str, deadline: Deadline) -> Outcome {
-        let arguments = call.request.arguments.as_deref();
-        let time = deadline.remaining();
-        let own = call.user_token.as_ref().map(|token| self.lease_with(token));
-        let lease = own.as_ref().unwrap_or(&self.lease);
-        let outcome = self.engine.call(lease, tool, arguments, time).await;
-        redact(outcome, lease.secrets.expose_secret().0.token.as_deref())
-    }
-
-    fn lease_with(&self, token: &SecretString) -> Lease {
-        let mut secrets = self.lease.secrets.expose_secret().clone();
-        secrets.0.token = Some(token.expose_secret().to_owned());
-        Lease {
-            connector: self.lease.connector.clone(),
-            secrets: SecretBox::new(Box::new(secrets)),
-        }
-    }
-
-    fn tools(&self) -> Result<Vec<ToolDefinition>, Failure> {
-        let name = self.lease.connector.kind.type_name();
-        match self.engine.connector(name) {
-            Some(connector) => Ok(connector
-                .tools
-                .iter()
-                .map(catalog::Tool::definition)
-                .collect()),
-            None => Err(unsent(
-                FailureKind::Gone,
-                format!("this version knows no connector type {name:?}"),
-            )),
-        }
-    }
-}
-
 impl RunnerParts {
-    fn server(&self, source: Source, tenant: TenantId, connector: ConnectorId) -> UpstreamServer {
+    fn server(
+        &self,
+        source: Source,
+        known: Arc<Known>,
+        tenant: TenantId,
+        connector: ConnectorId,
+    ) -> UpstreamServer {
         let tools_changed = self.listener.clone().map(|listener| -> ToolsChanged {
             Arc::new(move || listener.tools_changed(tenant, connector))
         });
         let parts = LaneParts {
             source,
-            known: Arc::default(),
+            known,
             told: Arc::new(Notices::new(tools_changed.clone())),
             tools_changed,
             config: self.upstream.clone(),

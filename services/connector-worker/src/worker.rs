@@ -17,11 +17,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Instrument;
 
 use crate::config::Config;
+use crate::credentials::Credentials;
 use crate::failure::{sent, unsent};
 use crate::hosted::HostedServers;
-use crate::leases::{Key, Places};
+use crate::leases::{Key, Places, Wanted};
 use crate::metrics::{Measured, WorkerMetrics};
-use crate::native::{Engine, EngineLimits, Origins};
+use crate::native::{Engine, Origins};
 use crate::recorded::Recorded;
 use crate::runner::RunnerParts;
 use crate::upstream::Parked;
@@ -61,7 +62,7 @@ impl Worker {
     pub fn build(config: Config, deps: Deps, process: &Process) -> anyhow::Result<Self> {
         config.validate().map_err(anyhow::Error::msg)?;
         let metrics = WorkerMetrics::register(&process.metrics);
-        let native = Engine::new(deps.catalog, deps.egress.clone(), EngineLimits::default())
+        let native = Engine::new(deps.catalog, deps.egress.clone(), config.native.clone())
             .with_clock(deps.clock.clone())
             .with_origins(Origins::new(&config.origins).map_err(anyhow::Error::msg)?);
         let hosted = Arc::new(HostedServers::new(
@@ -69,17 +70,21 @@ impl Worker {
             deps.environment,
             process,
             deps.clock,
-            deps.ids,
+            deps.ids.clone(),
         ));
+
         let upstream = Arc::new(config.upstream.clone());
         let parked = Parked::new(
             upstream.clone(),
             process.tasks.clone(),
             metrics.parked.clone(),
         );
+        let credentials = Credentials::new(deps.leases.clone(), deps.ids, &config, metrics.clone());
         let parts = RunnerParts {
             egress: deps.egress,
             native: Arc::new(native),
+            credentials: Arc::new(credentials),
+            idle: config.lease_idle_timeout,
             hosted: hosted.clone(),
             upstream,
             parked: parked.clone(),
@@ -155,7 +160,11 @@ impl Worker {
             Ok(permits) => permits,
             Err(failure) => return Outcome::Failed(failure),
         };
-        let held = match self.places.hold(&place, key, call.version, deadline).await {
+        let held = match self
+            .places
+            .hold(&place, key, Wanted::by(call), deadline)
+            .await
+        {
             Ok(held) => held,
             Err(failure) => return Outcome::Failed(failure),
         };
@@ -185,7 +194,11 @@ impl Worker {
         let key = (call.tenant, call.connector);
         let place = self.places.place(key);
         let deadline = Deadline::after(call.deadline);
-        let held = match self.places.hold(&place, key, call.version, deadline).await {
+        let held = match self
+            .places
+            .hold(&place, key, Wanted::by(call), deadline)
+            .await
+        {
             Ok(held) => held,
             Err(failure) => return Outcome::Failed(failure),
         };
@@ -223,7 +236,12 @@ impl Worker {
         let deadline = Deadline::after(self.config.upstream.list_timeout);
         let work = async {
             let place = self.places.place(key);
-            let held = self.places.hold(&place, key, version, deadline).await?;
+            // Whoever reads tools wants to know what there is now.
+            let wanted = Wanted {
+                version,
+                accounts: None,
+            };
+            let held = self.places.hold(&place, key, wanted, deadline).await?;
             held.runner.list_tools(deadline).await
         };
         let listed = match tokio::time::timeout_at(deadline.instant(), work).await {

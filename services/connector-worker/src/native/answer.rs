@@ -111,7 +111,10 @@ impl Call<'_> {
                 Value::Null => Made::json(json!({ "items": [] })),
                 mut value => {
                     self.shape(&mut value, arguments);
-                    Made::json(wrap(value))
+                    let note = self.names_nothing(&value, arguments);
+                    let mut made = Made::json(wrap(value));
+                    made.notes.extend(note);
+                    made
                 }
             },
         };
@@ -130,7 +133,7 @@ impl Call<'_> {
         made
     }
 
-    /// Filters, decodes and redacts in place.
+    /// Filters, decodes, redacts and trims in place.
     pub(super) fn shape(&self, value: &mut Value, arguments: &Arguments) {
         let response = &self.tool.response;
         if let Some(items) = &response.items
@@ -155,6 +158,7 @@ impl Call<'_> {
         if !response.redact_fields.is_empty() {
             redact(value, &response.redact_fields);
         }
+        self.trim(value, arguments);
     }
 
     pub(super) fn keeps(&self, response: &Response, item: &Value, arguments: &Arguments) -> bool {

@@ -1,19 +1,23 @@
 //! One call of one tool.
 
+use std::sync::atomic::AtomicBool;
+
 use catalog::closed::Effect;
 use catalog::{Connector, Pages, Tool};
 use egress::Deadline;
-use fabric::{Failure, FailureKind, Lease, Outcome};
+use fabric::{Failure, FailureKind, Outcome};
 use serde_json::{Value, json};
 use url::Url;
 
 use super::answer::Made;
 use super::arguments::Arguments;
+use super::credential::Signed;
 use super::exchange::Answered;
 use super::pages::{self, Next, Page};
 use super::request::Draft;
 use super::spread::spread;
 use super::{Engine, hooks, refusal};
+use crate::credentials::Missing;
 use crate::failure::unsent;
 
 /// What a call is made with.
@@ -21,16 +25,20 @@ pub(super) struct Call<'a> {
     pub(super) engine: &'a Engine,
     pub(super) connector: &'a Connector,
     pub(super) tool: &'a Tool,
-    pub(super) lease: &'a Lease,
+    pub(super) signed: &'a Signed<'a>,
     /// The connection's own base URL.
     pub(super) base_url: Option<&'a Url>,
     pub(super) deadline: Deadline,
+    /// A request that changes something has been answered.
+    pub(super) wrote: AtomicBool,
 }
 
 /// How a step of a call ended before its result: the provider refused, or there is no answer.
 pub(super) enum Stop {
     Refused(Outcome),
     Failed(Failure),
+    /// A person must connect an account first.
+    Missing(Missing),
 }
 
 impl From<Failure> for Stop {
@@ -40,31 +48,34 @@ impl From<Failure> for Stop {
 }
 
 impl Call<'_> {
-    pub(super) async fn run(&self, arguments: Arguments) -> Outcome {
+    pub(super) async fn run(&self, arguments: Arguments) -> Result<Outcome, Missing> {
         if let Some(failure) = self.lacks_base_url() {
-            return Outcome::Failed(failure);
+            return Ok(Outcome::Failed(failure));
         }
         let most = self.engine.limits.spread_max;
         let all = match spread(self.tool, arguments, most) {
             Ok(all) => all,
-            Err(violation) => return refusal::not_called(self.tool, &violation),
+            Err(violation) => return Ok(refusal::not_called(self.tool, &violation)),
         };
         if all.is_empty() {
-            return refusal::not_called(self.tool, "an argument that is a list is empty");
+            let rule = "an argument that is a list is empty";
+            return Ok(refusal::not_called(self.tool, rule));
         }
         let _turn = match self.turn().await {
             Ok(turn) => turn,
-            Err(failure) => return Outcome::Failed(failure),
+            Err(failure) => return Ok(Outcome::Failed(failure)),
         };
         let made = match self.tool.hook {
             Some(hook) => hooks::run(self, hook, &all).await,
             None => self.plain(&all).await,
         };
-        match made {
+        let outcome = match made {
             Ok(made) => made.into_outcome(self),
             Err(Stop::Refused(outcome)) => outcome,
             Err(Stop::Failed(failure)) => Outcome::Failed(failure),
-        }
+            Err(Stop::Missing(missing)) => return Err(missing),
+        };
+        Ok(self.signed.redact(outcome))
     }
 
     /// A call that data alone describe; `all` has the arguments of each request, at least one.
@@ -105,7 +116,7 @@ impl Call<'_> {
         if self.tool.effect == Effect::Read || !self.connector.rate_limit.serial_writes {
             return Ok(None);
         }
-        let turn = self.engine.turns.take(self.lease.connector.id);
+        let turn = self.engine.turns.take(self.signed.lease.connector.id);
         tokio::time::timeout_at(self.deadline.instant(), turn)
             .await
             .map(Some)

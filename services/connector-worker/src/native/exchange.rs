@@ -7,18 +7,18 @@ use bytes::Bytes;
 use catalog::Answer;
 use catalog::closed::{Effect, Redirect, Truncate};
 use egress::{EgressError, Response};
-use fabric::Failure;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, LOCATION, USER_AGENT};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::Full;
 use serde_json::Value;
 use url::Url;
 
-use super::call::Call;
+use super::call::{Call, Stop};
 use super::request::Draft;
 use super::retry;
 use super::trouble::{Sent, Trouble};
 use super::written::Written;
+use crate::credentials::Signature;
 
 /// Bytes of an error's body that are read.
 const ERROR_MAX_BYTES: usize = 64 * 1024;
@@ -42,14 +42,15 @@ impl Call<'_> {
     ///
     /// # Errors
     /// Why there is no answer.
-    pub(super) async fn exchange(&self, draft: &Draft) -> Result<Answered, Failure> {
+    pub(super) async fn exchange(&self, draft: &Draft) -> Result<Answered, Stop> {
         let limits = &self.engine.limits;
         // What a hook looks at before it writes may be looked at again.
         let only_reads = draft.method == Method::GET;
         let repeatable = self.tool.idempotent || only_reads;
-        let mut attempt = 1;
+        let (mut attempt, mut is_anew) = (1, false);
+        let mut signature = self.signature(draft).await?;
         loop {
-            let (pause, end) = match self.once(draft).await {
+            let (pause, end) = match self.once(draft, &signature).await {
                 Err(Sent {
                     error,
                     may_have_arrived,
@@ -59,10 +60,16 @@ impl Call<'_> {
                     let failure = error.into_failure(self, may_have_arrived && !is_look);
                     (
                         again.then(|| retry::pause(limits.backoff, attempt + 1)),
-                        Err(failure),
+                        Err(failure.into()),
                     )
                 }
                 Ok(answered) => {
+                    let other = self.signed_anew(draft, &answered, &signature).await?;
+                    if let Some(other) = other.filter(|_| !is_anew) {
+                        (signature, is_anew) = (other, true);
+                        continue;
+                    }
+                    self.note(draft, &answered);
                     let pause = self.pause_after(&answered, attempt + 1);
                     (pause.filter(|_| repeatable), Ok(answered))
                 }
@@ -113,12 +120,12 @@ impl Call<'_> {
     }
 
     /// One attempt, with the redirects that may be followed.
-    async fn once(&self, draft: &Draft) -> Result<Answered, Sent> {
+    async fn once(&self, draft: &Draft, signature: &Signature) -> Result<Answered, Sent> {
         let home = url(&draft.address())?;
         let (mut at, mut method) = (home.clone(), draft.method.clone());
         for _ in 0..=self.engine.limits.redirects_max {
             let is_home = at.origin() == home.origin();
-            let request = self.write(draft, &at, method.clone(), is_home)?;
+            let request = self.write(draft, &at, method.clone(), is_home.then_some(signature))?;
             let response = match self.engine.client.send(request, self.deadline).await {
                 Err(error) if !is_home && !error.may_have_arrived() => {
                     return Err(Sent::after(Trouble::BadRedirect(error.to_string())));
@@ -152,21 +159,21 @@ impl Call<'_> {
         )))
     }
 
-    /// Writes the request out. Away from home it carries neither the credential nor anything
-    /// else of the connection.
+    /// Writes the request out. Away from home, where nothing is signed, it carries nothing else of
+    /// the connection either.
     fn write(
         &self,
         draft: &Draft,
         at: &Url,
         method: Method,
-        is_home: bool,
+        signature: Option<&Signature>,
     ) -> Result<Request<Full<Bytes>>, Sent> {
         let mut headers = HeaderMap::new();
         let mut written = Written::default();
-        if is_home {
+        if let Some(signature) = signature {
             let mut draft = draft.clone();
             if !draft.is_foreign {
-                self.sign(&mut draft)?;
+                self.sign(&mut draft, signature)?;
             }
             written = draft.written();
             headers = draft.headers;

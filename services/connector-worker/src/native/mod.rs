@@ -9,7 +9,9 @@ mod answer;
 mod arguments;
 mod body;
 mod call;
+mod complete;
 mod credential;
+mod denied;
 mod encode;
 mod exchange;
 mod file;
@@ -18,39 +20,44 @@ mod hooks;
 mod later;
 mod limits;
 mod markdown;
-mod origins;
 mod pages;
+mod plan;
+mod prompts;
 mod redact;
 mod refusal;
+mod renewed;
 mod request;
+mod resources;
 mod retry;
+mod schemas;
 mod spread;
+mod trim;
 mod trouble;
 mod turns;
 mod written;
 
-use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use catalog::{Catalog, Connector, Tool};
+use catalog::{Catalog, Connector};
 use domain::ConnectorKind;
-use fabric::{FailureKind, Lease, Outcome, RpcError};
-use jsonschema::Validator;
+use fabric::{FailureKind, Outcome, RpcError};
 use runtime::{Clock, SystemClock};
 
+use crate::credentials::Missing;
 use crate::failure::unsent;
 use call::Call;
+pub use credential::Signed;
+pub use egress::Origins;
 pub use limits::EngineLimits;
-pub use origins::Origins;
-pub(crate) use redact::redact;
+pub(crate) use plan::Plan;
+use schemas::Schemas;
+pub use schemas::check;
 use turns::Turns;
 
 /// JSON-RPC "invalid params", which MCP answers for an unknown tool.
 const INVALID_PARAMS: i64 = -32602;
-
-/// What arguments are held against, by tool.
-type Validators = HashMap<String, OnceLock<Option<Validator>>>;
 
 /// Runs the tools of native connectors. Holds no state of a tenant but whose turn it is to write.
 pub struct Engine {
@@ -60,8 +67,7 @@ pub struct Engine {
     clock: Arc<dyn Clock>,
     turns: Turns,
     origins: Origins,
-    /// By connector, then by tool; each compiled when it is called first.
-    validators: HashMap<String, OnceLock<Validators>>,
+    schemas: Schemas,
 }
 
 impl std::fmt::Debug for Engine {
@@ -74,10 +80,6 @@ impl std::fmt::Debug for Engine {
 
 impl Engine {
     pub fn new(catalog: Arc<Catalog>, client: egress::Client, limits: EngineLimits) -> Self {
-        let known = catalog.summaries();
-        let validators = known
-            .map(|known| (known.name.clone(), OnceLock::new()))
-            .collect();
         let clock = Arc::new(SystemClock);
         Self {
             catalog,
@@ -86,7 +88,7 @@ impl Engine {
             clock,
             turns: Turns::default(),
             origins: Origins::default(),
-            validators,
+            schemas: Schemas::default(),
         }
     }
 
@@ -106,68 +108,73 @@ impl Engine {
     ///
     /// The provider's own refusals and arguments that break the schema are results with
     /// `isError`; what left no answer at all is a failure.
+    ///
+    /// # Errors
+    /// The call needs an account that a person must connect first.
     pub async fn call(
         &self,
-        lease: &Lease,
+        signed: &Signed<'_>,
         tool: &str,
         arguments: Option<&[u8]>,
         deadline: Duration,
-    ) -> Outcome {
+    ) -> Result<Outcome, Missing> {
+        let failed = |kind, message: &str| Ok(Outcome::Failed(unsent(kind, message)));
         let ConnectorKind::Native {
             catalog: name,
             base_url,
-        } = &lease.connector.kind
+        } = &signed.lease.connector.kind
         else {
             let message = "the connector is not run by a manifest";
-            return Outcome::Failed(unsent(FailureKind::Internal, message));
+            return failed(FailureKind::Internal, message);
         };
         let Some(connector) = self.catalog.connector(name) else {
-            let message = format!("this version knows no connector type {name:?}");
-            return Outcome::Failed(unsent(FailureKind::Gone, message));
+            return failed(FailureKind::Gone, &no_type(name));
         };
         let Some(tool) = connector.tool(tool) else {
             let message = format!("Unknown tool: {tool}");
-            return Outcome::Error(RpcError {
-                code: INVALID_PARAMS,
-                message,
-                data: None,
-                raw: None,
-            });
+            return Ok(Outcome::Error(RpcError::new(INVALID_PARAMS, message, None)));
         };
-        let Some(validator) = self.validator(connector, tool) else {
+        let schemas = self.schemas.of(&connector);
+        let Some(validator) = schemas.validator(tool) else {
             let message = "the tool's schema cannot be compiled";
-            return Outcome::Failed(unsent(FailureKind::Internal, message));
+            return failed(FailureKind::Internal, message);
         };
         let arguments = match arguments::read(tool, validator, arguments) {
             Ok(arguments) => arguments,
-            Err(violation) => return refusal::not_called(tool, &violation),
+            Err(violation) => return Ok(refusal::not_called(tool, &violation)),
         };
+        let connected = signed.base_url(&connector);
         let call = Call {
             engine: self,
-            connector,
+            connector: &connector,
             tool,
-            lease,
-            base_url: base_url.as_ref(),
+            signed,
+            base_url: connected.as_ref().or(base_url.as_ref()),
             deadline: egress::Deadline::after(deadline),
+            wrote: AtomicBool::new(false),
         };
         call.run(arguments).await
     }
 
-    fn validator(&self, connector: &Connector, tool: &Tool) -> Option<&Validator> {
-        let of_connector = self.validators.get(&connector.name)?.get_or_init(|| {
-            let tools = connector.tools.iter();
-            tools
-                .map(|tool| (tool.name.clone(), OnceLock::new()))
-                .collect()
-        });
-        of_connector
-            .get(&tool.name)?
-            .get_or_init(|| jsonschema::validator_for(&tool.input_schema).ok())
-            .as_ref()
+    /// Whether requests of a tool can be signed with an account. What is not known is no reason
+    /// to ask for one.
+    pub(crate) fn takes_account(&self, connector: &str, tool: &str) -> bool {
+        let connector = self.catalog.connector(connector);
+        connector.is_some_and(|connector| {
+            let tool = connector.tool(tool);
+            tool.is_some_and(|tool| credential::takes_account(&connector, tool))
+        })
     }
 
     /// The connector of that name, for whoever lists tools.
-    pub fn connector(&self, name: &str) -> Option<&Connector> {
+    pub fn connector(&self, name: &str) -> Option<Arc<Connector>> {
         self.catalog.connector(name)
     }
+}
+
+/// What is said of a connector whose manifest is not there, or not any more.
+pub(crate) fn no_type(name: &str) -> String {
+    format!(
+        "there is no connector type {name:?}: no manifest of it is here, built in or in a folder"
+    )
 }

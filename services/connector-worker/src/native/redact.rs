@@ -8,12 +8,12 @@ const SHORTEST: usize = 8;
 const INSTEAD: &str = "[redacted]";
 
 /// Takes `secret` out of what is told of a call.
-pub(crate) fn redact(outcome: Outcome, secret: Option<&str>) -> Outcome {
+pub(super) fn redact(outcome: Outcome, secret: Option<&str>) -> Outcome {
     let Some(secret) = secret.filter(|secret| secret.len() >= SHORTEST) else {
         return outcome;
     };
     match outcome {
-        // A native connector never asks back.
+        // What a native connector asks back is the platform's own.
         Outcome::InputRequired(_) => outcome,
         Outcome::Result(result) => Outcome::Result(in_bytes(result, secret)),
         Outcome::Error(mut error) => {

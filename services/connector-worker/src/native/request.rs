@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::arguments::Arguments;
+use super::exchange::Answered;
 use super::written::{self, Written};
 use super::{body, encode};
 
@@ -83,6 +84,11 @@ impl Draft {
             is_foreign,
             ..self.clone()
         })
+    }
+
+    /// Whether an answer came from where this request goes, and not from where it was sent on to.
+    pub(super) fn is_at(&self, answered: &Answered) -> bool {
+        Url::parse(&self.address()).is_ok_and(|home| home.origin() == answered.url.origin())
     }
 
     /// A POST of bytes to a link that the provider gave for exactly that. It gets nothing of the

@@ -1,6 +1,7 @@
 //! Reading a stream of server-sent events, as HTTP answers carry it.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use http::{HeaderMap, Request, Uri};
 use http_body_util::Full;
 use mcp::sse;
 
+use super::bearer::Bearer;
 use super::headers::stream_headers;
 use crate::failure::{from_egress, sent};
 
@@ -24,6 +26,7 @@ pub(super) struct Source {
     pub(super) uri: Uri,
     /// Those of a message to the same server.
     pub(super) headers: HeaderMap,
+    pub(super) bearer: Arc<Bearer>,
 }
 
 impl Source {
@@ -37,7 +40,10 @@ impl Source {
         let mut request = Request::new(Full::new(Bytes::new()));
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = stream_headers(self.headers.clone(), last_event);
-        self.client.send(request, deadline).await
+        let token = self.bearer.sign(request.headers_mut());
+        let answer = self.client.send(request, deadline).await?;
+        self.bearer.note(token, &answer);
+        Ok(answer)
     }
 }
 

@@ -13,6 +13,7 @@ use http_body_util::Full;
 use mcp::header;
 use url::Url;
 
+use super::bearer::Bearer;
 use super::events::Source;
 use super::exchange::{Form, HttpExchange, Rests, Resume};
 use super::standalone::Standalone;
@@ -29,6 +30,7 @@ pub(crate) struct HttpTransport {
     /// The server has named another address, and nobody has asked yet.
     moved: AtomicBool,
     headers: HeaderMap,
+    bearer: Arc<Bearer>,
     max_bytes: usize,
     rests: Rests,
 }
@@ -40,6 +42,7 @@ pub(super) struct Endpoint {
     pub(super) uri: Uri,
     /// What goes with every message; see [`base_headers`](super::headers::base_headers).
     pub(super) headers: HeaderMap,
+    pub(super) bearer: Arc<Bearer>,
     /// Answers, or single events, of more bytes are cut off.
     pub(super) max_bytes: usize,
     pub(super) rests: Rests,
@@ -51,6 +54,7 @@ impl HttpTransport {
             client,
             uri,
             headers,
+            bearer,
             max_bytes,
             rests,
         } = endpoint;
@@ -59,6 +63,7 @@ impl HttpTransport {
             uri: ArcSwap::from_pointee(uri),
             moved: AtomicBool::new(false),
             headers,
+            bearer,
             max_bytes,
             rests,
         }
@@ -75,6 +80,7 @@ impl HttpTransport {
             client: self.client.clone(),
             uri: self.uri(),
             headers,
+            bearer: self.bearer.clone(),
         }
     }
 
@@ -109,8 +115,19 @@ impl HttpTransport {
     ) -> Result<Response, Failure> {
         let mut message = self.message(Method::POST, self.headers.clone(), body);
         *message.uri_mut() = uri;
+        self.send(message, deadline).await
+    }
+
+    async fn send(
+        &self,
+        mut message: Request<Full<Bytes>>,
+        deadline: Deadline,
+    ) -> Result<Response, Failure> {
+        let token = self.bearer.sign(message.headers_mut());
         let answer = self.client.send(message, deadline).await;
-        answer.map_err(|error| from_egress(&error))
+        let answer = answer.map_err(|error| from_egress(&error))?;
+        self.bearer.note(token, &answer);
+        Ok(answer)
     }
 
     async fn post(
@@ -119,10 +136,8 @@ impl HttpTransport {
         headers: HeaderMap,
         deadline: Deadline,
     ) -> Result<Response, Failure> {
-        self.client
-            .send(self.message(Method::POST, headers, body), deadline)
-            .await
-            .map_err(|error| from_egress(&error))
+        let message = self.message(Method::POST, headers, body);
+        self.send(message, deadline).await
     }
 
     /// Takes on an address of the same origin that a redirect names (`/mcp` for `/mcp/` is common);
@@ -244,7 +259,7 @@ impl Transport for HttpTransport {
     fn end_session(&self, headers: HeaderMap, deadline: Deadline) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             let request = self.message(Method::DELETE, headers, Bytes::new());
-            match self.client.send(request, deadline).await {
+            match self.send(request, deadline).await {
                 // 405 is a server that does not let clients end sessions.
                 Ok(answer) => drop(answer.collect(ERROR_MAX_BYTES).await),
                 Err(error) => tracing::debug!("could not end an upstream session: {error}"),

@@ -229,8 +229,7 @@ impl Ear {
                 headers: self.headers.clone(),
             };
             // No call is under way for it.
-            self.aside
-                .ask(id, &input, way, &self.link.tasks, self.ttl)
+            self.aside.ask(id, &input, way, &self.link.tasks, self.ttl)
         });
         asked.err().map(|undeclared| undeclared.response(id))
     }

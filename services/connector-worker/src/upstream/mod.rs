@@ -6,6 +6,7 @@ mod agree;
 mod agreement;
 mod answer;
 mod aside;
+mod bearer;
 mod board;
 mod call;
 mod cancel;
@@ -47,12 +48,14 @@ mod watch;
 
 pub use config::UpstreamConfig;
 
+pub(crate) use bearer::{Bearer, Denial};
 pub(crate) use demux::{Demux, Hold, WaitingCall};
 pub(crate) use id_scan::IdScan;
 pub(crate) use incoming::Incoming;
 pub(crate) use lane::{LaneParts, Source};
 pub(crate) use notices::{Notices, ToolsChanged};
 pub(crate) use park::Parked;
+pub(crate) use peer::Known;
 pub(crate) use remote::RemoteServer;
 pub(crate) use server::UpstreamServer;
 pub(crate) use transport::{Exchange, Outgoing, Rejected, Transport, Wire};

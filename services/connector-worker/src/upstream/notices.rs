@@ -62,7 +62,8 @@ impl Notices {
         self.all.subscribe()
     }
 
-    fn tell_of_tools(&self) {
+    /// Says that the tools have changed, or may have.
+    pub(super) fn tell_of_tools(&self) {
         if let Some(tell) = &self.tools_changed {
             tell();
         }

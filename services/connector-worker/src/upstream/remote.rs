@@ -14,6 +14,7 @@ use runtime::Tasks;
 use tokio::sync::Mutex;
 use url::Url;
 
+use super::bearer::Bearer;
 use super::exchange::Rests;
 use super::headers::base_headers;
 use super::http::{Endpoint, HttpTransport};
@@ -33,7 +34,8 @@ pub(crate) struct RemoteServer {
 }
 
 impl RemoteServer {
-    /// The server at `url`, which is sent `token` as a bearer token and `headers` as they are.
+    /// The server at `url`, which is sent `token` as a bearer token and `headers` as they are. What
+    /// `bearer` has goes before `token`.
     /// Answers, or single events, of more than `max_bytes` are cut off.
     ///
     /// # Errors
@@ -43,6 +45,7 @@ impl RemoteServer {
         url: &Url,
         token: Option<&str>,
         headers: &BTreeMap<String, String>,
+        bearer: Arc<Bearer>,
         max_bytes: usize,
         tasks: Tasks,
     ) -> Result<Self, Failure> {
@@ -56,6 +59,7 @@ impl RemoteServer {
             client,
             uri,
             headers: base_headers(token, headers)?,
+            bearer,
             max_bytes,
             rests: Rests::new(tasks.clone()),
         };

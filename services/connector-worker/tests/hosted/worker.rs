@@ -30,6 +30,7 @@ impl Leases for OneConnector {
         let lease = Lease {
             connector: self.0.clone(),
             secrets,
+            takes_accounts: false,
         };
         Box::pin(std::future::ready(Ok(lease)))
     }
@@ -90,6 +91,7 @@ impl Bench {
             tenant: self.tenant,
             connector: self.connector,
             version: 1,
+            accounts: 0,
             request: Request {
                 arguments: Some(Bytes::from(arguments.to_string())),
                 progress,

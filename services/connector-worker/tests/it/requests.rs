@@ -157,8 +157,9 @@ async fn a_legacy_server_gets_each_without_what_it_does_not_know() {
     }
 }
 
+/// How often it was told that tools have changed.
 #[derive(Default)]
-struct Told(AtomicUsize);
+pub(crate) struct Told(pub(crate) AtomicUsize);
 
 impl UpstreamListener for Told {
     fn tools_changed(&self, tenant: domain::TenantId, _connector: domain::ConnectorId) {

@@ -66,7 +66,11 @@ impl Leases for Table {
                 .filter(|(found, _)| found.tenant == tenant)
                 .ok_or(LeaseError::Gone)?;
             let secrets = SecretBox::new(Box::new(LeasedSecrets(secrets)));
-            Ok(Lease { connector, secrets })
+            Ok(Lease {
+                connector,
+                secrets,
+                takes_accounts: false,
+            })
         })
     }
 }
@@ -243,6 +247,7 @@ pub(crate) fn call(connector: ConnectorId, tool: &str, arguments: Value) -> Call
         tenant: TENANT,
         connector,
         version: 0,
+        accounts: 0,
         request: Request {
             arguments: (!arguments.is_null()).then(|| Bytes::from(arguments.to_string())),
             ..Request::new(Method::CallTool, Some(tool.to_owned()))

@@ -1,5 +1,7 @@
 //! Watching lists and resources of servers of both eras.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +13,8 @@ use testkit::upstream::SseServer;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::support::{Bench, call, error, failure, text};
+use crate::requests::Told;
+use crate::support::{Bench, call, error, failure, result, text};
 
 /// Somebody who watches; ends when it is dropped.
 struct Watcher {
@@ -326,6 +329,36 @@ async fn all_who_watch_a_modern_server_share_one_listen_for_the_union() {
     drop(resource);
     accept(listen(&stage, true, &[]).await, json!([])).await;
     stream.left().await;
+}
+
+#[tokio::test]
+async fn tools_that_a_modern_server_changed_before_it_was_heard_are_to_be_read_once() {
+    let told = Arc::new(Told::default());
+    let (stage, bench) = (Stage::set(modern()).await, Bench::listened(told.clone()));
+    let connector = bench.remote(&stage.url());
+
+    let (outcome, ()) = tokio::join!(
+        bench.worker.execute(call(connector, "a", json!({})), None),
+        async { stage.expect("tools/call").await.result(json!({})) }
+    );
+    assert_eq!(result(outcome), json!({}));
+    let first = listen(&stage, false, &[]).await;
+    assert_eq!(told.0.load(Ordering::Relaxed), 0);
+    let (_first, _) = accept(first, json!([])).await;
+    let heard = async {
+        while told.0.load(Ordering::Relaxed) == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let heard = tokio::time::timeout(Duration::from_secs(10), heard).await;
+    heard.expect("what came before is asked for");
+
+    // A listen for more takes its place without a break.
+    let mut watcher = Watcher::of(&bench, connector, Some("a://b"));
+    let more = listen(&stage, false, &["a://b"]).await;
+    let (_more, _) = accept(more, json!(["a://b"])).await;
+    watcher.is_watching().await;
+    assert_eq!(told.0.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]

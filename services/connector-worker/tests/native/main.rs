@@ -1,6 +1,8 @@
 //! The native engine from outside: real requests to a strict stand-in for the provider.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod accounts;
+mod adding;
 mod contract;
 mod grammar;
 mod hooks_gmail;
@@ -9,6 +11,8 @@ mod hooks_messages;
 mod hooks_metrics;
 mod hooks_notion;
 mod hooks_office;
+mod offers;
+mod output;
 mod own_token;
 mod parts;
 mod refusals;

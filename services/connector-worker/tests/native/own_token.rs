@@ -27,6 +27,7 @@ impl Leases for OneConnector {
         let lease = Lease {
             connector: self.0.connector.clone(),
             secrets: SecretBox::new(Box::new(self.0.secrets.expose_secret().clone())),
+            takes_accounts: false,
         };
         Box::pin(std::future::ready(Ok(lease)))
     }
@@ -54,6 +55,7 @@ async fn call(lease: Lease, tool: &str, own: Option<&str>) -> Outcome {
         tenant,
         connector,
         version: 1,
+        accounts: 0,
         request: Request {
             arguments: Some(Bytes::from(arguments)),
             ..Request::new(Method::CallTool, Some(tool.to_owned()))
@@ -148,11 +150,11 @@ async fn no_mcp_server_is_ever_shown_the_callers_own_token() {
 
 /// What is logged while a test runs.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     /// Keeps every line of this thread until the guard is dropped.
-    fn keep() -> (Self, tracing::subscriber::DefaultGuard) {
+    pub(crate) fn keep() -> (Self, tracing::subscriber::DefaultGuard) {
         let log = Self::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -163,7 +165,7 @@ impl Log {
         (log, tracing::subscriber::set_default(subscriber))
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }

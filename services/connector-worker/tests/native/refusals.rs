@@ -293,7 +293,7 @@ async fn answers_take_the_form_that_the_tool_promises() {
     .ok();
     assert_eq!(
         alerts["structuredContent"],
-        json!({ "items": [{ "number": 1, "more": {} }] })
+        json!({ "items": [{ "number": 1 }] })
     );
     assert!(!alerts.to_string().contains("hunter2"));
     let scopes = call("github_check_token_scopes", json!({}))

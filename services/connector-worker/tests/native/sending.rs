@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use catalog::Catalog;
-use connector_worker::native::EngineLimits;
+use connector_worker::native::{EngineLimits, Signed};
 use fabric::{Effect, FailureKind, Outcome};
 use serde_json::{Value, json};
 use testkit::provider::{Provider, Reply};
@@ -126,12 +126,13 @@ async fn a_wait_beyond_the_deadline_is_told_and_not_begun() {
 
     let outcome = engine()
         .call(
-            &lease(&provider),
+            &Signed::own(&lease(&provider)),
             "github_list_issues",
             Some(arguments.as_bytes()),
             Duration::from_secs(5),
         )
-        .await;
+        .await
+        .unwrap();
 
     let Outcome::Result(result) = outcome else {
         panic!("{outcome:?}")
@@ -149,12 +150,13 @@ async fn a_provider_that_hangs_costs_the_deadline_and_no_more() {
     let arguments = json!({ "owner": "o", "repo": "r", "title": "t" }).to_string();
     let outcome = engine()
         .call(
-            &lease(&provider),
+            &Signed::own(&lease(&provider)),
             "github_create_issue",
             Some(arguments.as_bytes()),
             deadline,
         )
-        .await;
+        .await
+        .unwrap();
 
     let Outcome::Failed(failure) = outcome else {
         panic!("{outcome:?}")
@@ -359,14 +361,12 @@ async fn writes_of_one_connector_wait_for_each_other_and_reads_do_not() {
     let provider = provider_with([Reply::hang()]).await;
     let (engine, lease) = (engine(), lease(&provider));
     let create = json!({ "owner": "o", "repo": "r", "title": "t" }).to_string();
-    let write = |millis| {
+    let signed = Signed::own(&lease);
+    let write = async |millis| {
         let deadline = Duration::from_millis(millis);
-        engine.call(
-            &lease,
-            "github_create_issue",
-            Some(create.as_bytes()),
-            deadline,
-        )
+        let arguments = Some(create.as_bytes());
+        let written = engine.call(&signed, "github_create_issue", arguments, deadline);
+        written.await.unwrap()
     };
     let read = async {
         // The first write is under way before the others begin.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use catalog::Catalog;
-use connector_worker::native::{Engine, EngineLimits};
+use connector_worker::native::{Engine, EngineLimits, Signed};
 use domain::{
     Connector, ConnectorId, ConnectorKind, ConnectorSecrets, CredentialInfo, SyncState, SyncStatus,
     TenantId,
@@ -95,6 +95,7 @@ pub(crate) fn lease_of(catalog: &str, base_url: &str, token: Option<&str>) -> Le
     Lease {
         connector,
         secrets: SecretBox::new(Box::new(LeasedSecrets(secrets))),
+        takes_accounts: false,
     }
 }
 
@@ -158,8 +159,14 @@ pub(crate) async fn call_with(
     let arguments = arguments.to_string();
     let deadline = Duration::from_secs(20);
     match engine
-        .call(lease, tool, Some(arguments.as_bytes()), deadline)
+        .call(
+            &Signed::own(lease),
+            tool,
+            Some(arguments.as_bytes()),
+            deadline,
+        )
         .await
+        .unwrap()
     {
         Outcome::Result(result) => End::Result(serde_json::from_slice(&result).unwrap()),
         Outcome::Failed(failure) => End::Failed(failure),

@@ -1,5 +1,6 @@
 //! Arguments that break the schema: nothing is sent, and the answer says what to mend.
 
+use connector_worker::native::Signed;
 use domain::ConnectorKind;
 use fabric::{Effect, FailureKind, Outcome};
 use serde_json::{Value, json};
@@ -53,7 +54,7 @@ async fn a_violation_names_the_argument_and_the_rule_and_nothing_is_sent() {
         issues(json!({ "colour": 1 })).await,
         told(
             "argument \"colour\" is not known; the tool takes: owner, repo, state, labels, assignee, \
-             milestone, since, sort, direction, per_page, page"
+             milestone, since, sort, direction, per_page, page, fields, full"
         )
     );
     assert_eq!(
@@ -177,12 +178,13 @@ async fn arguments_that_are_no_object_and_tools_that_are_none() {
     for raw in ["[]", "{", "7", "null", "\"x\""] {
         let outcome = engine
             .call(
-                &lease,
+                &Signed::own(&lease),
                 "github_get_rate_limit",
                 Some(raw.as_bytes()),
                 deadline,
             )
-            .await;
+            .await
+            .unwrap();
         let Outcome::Result(result) = outcome else {
             panic!("{raw}: {outcome:?}")
         };
@@ -192,7 +194,10 @@ async fn arguments_that_are_no_object_and_tools_that_are_none() {
             "github_get_rate_limit was not called: the arguments must be a JSON object."
         );
     }
-    let outcome = engine.call(&lease, "github_nothing", None, deadline).await;
+    let outcome = engine
+        .call(&Signed::own(&lease), "github_nothing", None, deadline)
+        .await
+        .unwrap();
     let Outcome::Error(error) = outcome else {
         panic!("{outcome:?}")
     };
@@ -249,7 +254,7 @@ async fn a_connector_that_no_manifest_runs_is_gone() {
     assert_eq!(failure.kind, FailureKind::Gone);
     assert_eq!(
         failure.message,
-        "this version knows no connector type \"gitea\"."
+        "there is no connector type \"gitea\": no manifest of it is here, built in or in a folder."
     );
 
     lease.connector.kind = ConnectorKind::RemoteMcp {

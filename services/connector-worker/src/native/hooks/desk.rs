@@ -6,6 +6,7 @@ use catalog::{Encoding, Target};
 use fabric::{Effect, FailureKind, Outcome};
 use serde_json::{Value, json};
 
+use crate::credentials::Missing;
 use crate::failure::unsent;
 use crate::native::answer::{Made, error_result};
 use crate::native::arguments::Arguments;
@@ -164,7 +165,11 @@ impl Stop {
                 failure.effect = Effect::Possible;
                 Self::Failed(failure)
             }
-            other => other,
+            Self::Missing(missing) => Self::Missing(Missing {
+                begun: true,
+                ..missing
+            }),
+            other @ Self::Refused(_) => other,
         }
     }
 }

@@ -115,6 +115,8 @@ impl Driver {
     async fn run(mut self) {
         let mut pause = PAUSE;
         let mut missed = false;
+        // They were read some time before the server is heard for the first time.
+        let mut tools_unheard = true;
         while let (Some(wants), Some(peer)) = (self.wants.upgrade(), self.peer.upgrade()) {
             let filter = wants.filter();
             if filter.is_empty() {
@@ -134,8 +136,11 @@ impl Driver {
                             before.drain(&self.notices);
                         }
                         pause = PAUSE;
+                        let first_of_tools = filter.tools && std::mem::take(&mut tools_unheard);
                         if std::mem::take(&mut missed) {
                             self.notices.gap();
+                        } else if first_of_tools {
+                            self.notices.tell_of_tools();
                         }
                     }
                     Err(Refused::Ever(outcome)) => {

@@ -127,25 +127,25 @@ pub(super) async fn hold(setup: Setup) {
     let described = described.reduce(Api::or);
     let described = described.unwrap_or_else(|| Api::documented([]));
     let operations = described.operations();
-    let only_documented = documented(connector);
+    let only_documented = documented(&connector);
     let texts = only_documented
         .iter()
         .map(|(method, path)| (*method, path.as_str()));
     let api = described.or(Api::documented(texts));
 
-    let (mut unlisted, mut told) = unlisted(connector);
+    let (mut unlisted, mut told) = unlisted(&connector);
     for (operation, member, why) in setup.optional {
         unlisted.push(Unlisted::body(operation, member));
         told.insert(format!("{operation} without {member} ({why})"));
     }
     let rules = Rules {
         credentials: setup.credentials,
-        open: open(connector),
+        open: open(&connector),
         headers: setup.headers,
         spanning: setup.spanning,
         unlisted,
     };
-    let sampled = ways_of(connector, &api, &setup.together, &setup.values);
+    let sampled = ways_of(&connector, &api, &setup.together, &setup.values);
     let provider = Provider::start(api, rules).await;
     for (operation, mut reply) in setup.answers {
         if let Ok(text) = std::str::from_utf8(&reply.body) {
