@@ -17,7 +17,7 @@ use crate::openapi::{PREFIX, Table};
 use crate::operations::Operations;
 use crate::page::PageRequest;
 use crate::tenants::Expected;
-use crate::{auth, connectors, docs, enforcement, keys, nodes, tenants, tools};
+use crate::{accounts, auth, connectors, docs, enforcement, keys, nodes, tenants, tools};
 
 /// Seconds after which something unavailable may be asked for again.
 const RETRY_AFTER: u32 = 1;
@@ -31,6 +31,7 @@ pub(crate) fn table() -> Table {
         tenants::api::routes,
         connectors::api::routes,
         tools::api::routes,
+        accounts::routes,
         keys::api::routes,
         nodes::api::routes,
         auth::api::routes,
@@ -50,7 +51,8 @@ pub(crate) fn router(operations: Operations) -> Router {
         .route(&format!("{PREFIX}/{{*rest}}"), any(web::not_found))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(map_response(uncached))
-        .with_state(operations)
+        .with_state(operations.clone())
+        .merge(accounts::pages(operations))
         .merge(docs::router())
 }
 
@@ -92,6 +94,10 @@ pub(crate) fn problem(error: Error) -> Problem {
         | Error::LimitReached(_)
         | Error::DefinitionChanged
         | Error::NotHosted
+        | Error::TakesNoAccounts(_)
+        | Error::OAuthClientMissing(_)
+        | Error::PublicUrlMissing
+        | Error::NameTaken
         | Error::TenantInactive
         | Error::ConnectorDisabled => Problem::conflict(name, &error),
         Error::IdempotencyKeyReused => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, name, &error),

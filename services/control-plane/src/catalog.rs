@@ -1,6 +1,8 @@
 //! What the control-plane needs of the catalog of native connectors.
 
-use domain::ToolDefinition;
+use std::sync::Arc;
+
+use domain::{ToolDefinition, UpstreamInfo};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -26,6 +28,16 @@ pub trait CatalogView: Send + Sync {
 
     /// The tools of one; `None` when there is no such type.
     fn tools(&self, name: &str) -> Option<Vec<ToolDefinition>>;
+
+    /// What one offers besides tools; `None` when that is nothing.
+    fn server(&self, _name: &str) -> Option<UpstreamInfo> {
+        None
+    }
+
+    /// All that the manifest of one says; `None` when there is no such type.
+    fn manifest(&self, _name: &str) -> Option<Arc<::catalog::Connector>> {
+        None
+    }
 }
 
 /// One way to connect something.
@@ -47,17 +59,17 @@ fn kinds() -> utoipa::openapi::schema::Object {
 
 impl CatalogView for ::catalog::Catalog {
     fn types(&self) -> Vec<NativeType> {
-        let types = self.summaries().map(|known| NativeType {
-            name: known.name.clone(),
-            display_name: known.display_name.clone(),
+        let types = self.summaries().into_iter().map(|known| NativeType {
+            name: known.name,
+            display_name: known.display_name,
             tools: u32::try_from(known.tools).unwrap_or(u32::MAX),
         });
         types.collect()
     }
 
     fn own_base_url(&self, name: &str) -> Option<String> {
-        let example = self.connector(name)?.own_base_url()?;
-        Some(example.to_owned())
+        let connector = self.connector(name)?;
+        connector.own_base_url().map(str::to_owned)
     }
 
     fn tools(&self, name: &str) -> Option<Vec<ToolDefinition>> {
@@ -69,6 +81,14 @@ impl CatalogView for ::catalog::Catalog {
                 .map(::catalog::Tool::definition)
                 .collect(),
         )
+    }
+
+    fn server(&self, name: &str) -> Option<UpstreamInfo> {
+        self.connector(name)?.server_info()
+    }
+
+    fn manifest(&self, name: &str) -> Option<Arc<::catalog::Connector>> {
+        self.connector(name)
     }
 }
 

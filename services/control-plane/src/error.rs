@@ -47,6 +47,18 @@ pub enum Error {
     TenantInactive,
     #[error("the upstream's tools could not be read: {0}")]
     UpstreamFailed(String),
+    /// Its sign-in is no OAuth, or it has none.
+    #[error("nobody signs in at a provider for this connector: {0}")]
+    TakesNoAccounts(String),
+    #[error("{0}")]
+    OAuthClientMissing(String),
+    #[error(
+        "the installation has no public address that providers could send people back to: the \
+         operator sets it as control_plane.public_url"
+    )]
+    PublicUrlMissing,
+    #[error("there is an account of this name already")]
+    NameTaken,
     /// Something it needs is away; trying again later may do.
     #[error("failed to {doing}: {cause}")]
     Unavailable { doing: &'static str, cause: String },
@@ -68,6 +80,11 @@ pub enum Resource {
     Connector,
     Tool,
     Key,
+    /// A type of connector that people sign in for.
+    OAuthProvider,
+    OAuthClient,
+    Connection,
+    Account,
 }
 
 impl Resource {
@@ -77,6 +94,10 @@ impl Resource {
             Self::Connector => "the tenant has no such connector",
             Self::Tool => "the connector has no such tool",
             Self::Key => "there is no such key",
+            Self::OAuthProvider => "there is no such provider with a sign-in by OAuth",
+            Self::OAuthClient => "there is no OAuth client for this provider",
+            Self::Connection => "there is no such connection under way",
+            Self::Account => "the connector has no such account",
         }
     }
 }
@@ -153,6 +174,10 @@ impl Error {
             Self::NotFound(Resource::Connector) => "connector-not-found",
             Self::NotFound(Resource::Tool) => "tool-not-found",
             Self::NotFound(Resource::Key) => "key-not-found",
+            Self::NotFound(Resource::OAuthProvider) => "oauth-provider-not-found",
+            Self::NotFound(Resource::OAuthClient) => "oauth-client-not-found",
+            Self::NotFound(Resource::Connection) => "connection-not-found",
+            Self::NotFound(Resource::Account) => "account-not-found",
             Self::Invalid(_) => "invalid-request",
             Self::InvalidPageToken => "invalid-page-token",
             Self::VersionMismatch => "version-mismatch",
@@ -167,6 +192,10 @@ impl Error {
             Self::ConnectorDisabled => "connector-disabled",
             Self::TenantInactive => "tenant-inactive",
             Self::UpstreamFailed(_) => "upstream-failed",
+            Self::TakesNoAccounts(_) => "takes-no-accounts",
+            Self::OAuthClientMissing(_) => "oauth-client-missing",
+            Self::PublicUrlMissing => "public-url-missing",
+            Self::NameTaken => "name-taken",
             Self::Unavailable { .. } => "unavailable",
             Self::InDoubt { .. } => "in-doubt",
             Self::Internal { .. } => "internal",

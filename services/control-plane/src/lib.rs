@@ -3,6 +3,7 @@
 //! [`Operations`] holds all the logic; REST (`api`, and an `api.rs` per feature) and gRPC are thin
 //! adapters over it. [`ControlPlane::sources`] is what gateways and workers are served from.
 
+mod accounts;
 mod api;
 mod auth;
 mod body;
@@ -27,10 +28,14 @@ mod service;
 mod tenants;
 mod tools;
 
+pub use accounts::{
+    AccountPatch, AccountView, ConnectionView, DisconnectedView, NewAccountInput, NewConnection,
+    OAuthClientInput, OAuthClientView, OAuthProviderView,
+};
 pub use auth::Caller;
 pub use catalog::{CatalogView, ConnectorType, NativeType};
 pub use cluster::{Behind, ClusterDeps, Nodes};
-pub use config::Config;
+pub use config::{Config, OAuthConfig};
 pub use connectors::{
     ChangedToolsView, ConfigInput, ConfigPatch, ConnectorPatch, ConnectorView, NewConnector,
     ProcessView, SecretsPatch, StderrLineView,

@@ -69,6 +69,14 @@ impl Table {
         self.add(HttpMethod::Post, path, routing::post(handler), doc)
     }
 
+    pub(crate) fn put<H, T>(self, path: &str, handler: H, doc: Doc) -> Self
+    where
+        H: Handler<T, Operations>,
+        T: 'static,
+    {
+        self.add(HttpMethod::Put, path, routing::put(handler), doc)
+    }
+
     pub(crate) fn patch<H, T>(self, path: &str, handler: H, doc: Doc) -> Self
     where
         H: Handler<T, Operations>,
@@ -138,6 +146,11 @@ impl Table {
                 tag("tenants", "Customers of the operator."),
                 tag("connectors", "What a tenant has connected."),
                 tag("tools", "What a connector offers."),
+                tag(
+                    "accounts",
+                    "Sign-ins at providers that calls are made with, how they are connected, and \
+                     what is registered at providers for that.",
+                ),
                 tag("nodes", "The processes of the installation."),
                 tag("keys", "API keys: what opens the platform, and how far."),
                 tag("auth", "Who is asking."),

@@ -4,15 +4,18 @@ use std::future::Future;
 use std::sync::{Arc, OnceLock, RwLock};
 
 use ::fabric::{ConfigListener, Subject, Workers};
+use anyhow::Context;
 use crypto::KeyHasher;
 use domain::{Action, ConnectorId, Principal, Tenant, TenantId, authorize};
 use futures_util::future::join_all;
+use oauth::{Origins, TokenEndpoint};
 use runtime::{Clock, IdGen, Process};
 use storage::Storage;
 use time::OffsetDateTime;
 use tracing::Instrument;
 use uuid::Uuid;
 
+use crate::accounts::{PublicUrl, Renewals, SigningIn};
 use crate::auth::KeyUses;
 use crate::catalog::CatalogView;
 use crate::cluster::Acknowledgements;
@@ -28,6 +31,7 @@ pub struct Operations(Arc<Core>);
 
 struct Core {
     config: Config,
+    signing_in: SigningIn,
     deps: Deps,
     process: Process,
     listeners: RwLock<Vec<Arc<dyn ConfigListener>>>,
@@ -35,6 +39,7 @@ struct Core {
     syncs: Syncs,
     reports: Reports,
     uses: KeyUses,
+    renewals: Renewals,
     /// Names this run of the process, and when it began.
     run: (Uuid, OffsetDateTime),
     acknowledgements: Acknowledgements,
@@ -49,8 +54,16 @@ impl std::fmt::Debug for Operations {
 }
 
 impl Operations {
-    pub(crate) fn new(config: Config, deps: Deps, process: &Process) -> Self {
-        Self(Arc::new(Core {
+    pub(crate) fn new(
+        config: Config,
+        signing_in: SigningIn,
+        deps: Deps,
+        process: &Process,
+    ) -> anyhow::Result<Self> {
+        let renewals = Renewals::open(&config.accounts, &deps.storage, &process.metrics);
+        Ok(Self(Arc::new(Core {
+            signing_in,
+            renewals: renewals.context("control_plane.accounts.spool_dir")?,
             syncs: Syncs::new(config.syncs_at_once, &process.metrics),
             reports: Reports::new(config.resync_delay, config.resync_min_interval),
             run: (deps.ids.next(), now(&*deps.clock)),
@@ -62,7 +75,7 @@ impl Operations {
             listeners: RwLock::default(),
             workers: OnceLock::new(),
             uses: KeyUses::default(),
-        }))
+        })))
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -81,6 +94,21 @@ impl Operations {
         &*self.0.deps.catalog
     }
 
+    /// What asks providers for tokens.
+    pub(crate) fn tokens(&self) -> &TokenEndpoint {
+        &self.0.deps.tokens
+    }
+
+    /// Origins of providers that are answered elsewhere.
+    pub(crate) fn oauth_origins(&self) -> &Origins {
+        &self.0.signing_in.origins
+    }
+
+    /// Where browsers reach this installation; none where nobody can sign in.
+    pub(crate) fn public_url(&self) -> Option<&PublicUrl> {
+        self.0.signing_in.public_url.as_ref()
+    }
+
     pub(crate) fn ids(&self) -> &dyn IdGen {
         &*self.0.deps.ids
     }
@@ -95,6 +123,11 @@ impl Operations {
 
     pub(crate) fn reports(&self) -> &Reports {
         &self.0.reports
+    }
+
+    /// What is known of the renewal of accounts' tokens.
+    pub(crate) fn renewals(&self) -> &Renewals {
+        &self.0.renewals
     }
 
     pub(crate) fn uses(&self) -> &KeyUses {

@@ -1,14 +1,17 @@
 //! How the control-plane is put together and kept running.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ::fabric::{NodeInfo, Workers};
 use anyhow::Context;
 use axum::Router;
 use crypto::{ApiToken, KeyHasher};
+use oauth::TokenEndpoint;
 use runtime::{Clock, IdGen, Process};
 use storage::Storage;
 
+use crate::accounts::SigningIn;
 use crate::catalog::CatalogView;
 use crate::cluster::{ClusterDeps, Leadership, Nodes};
 use crate::config::Config;
@@ -22,6 +25,8 @@ pub struct Deps {
     /// Made from the installation's root key.
     pub hasher: Arc<KeyHasher>,
     pub catalog: Arc<dyn CatalogView>,
+    /// What asks providers for tokens.
+    pub tokens: TokenEndpoint,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn IdGen>,
 }
@@ -36,8 +41,9 @@ impl ControlPlane {
     /// Puts it together; nothing runs yet.
     pub fn build(config: Config, deps: Deps, process: &Process) -> anyhow::Result<Self> {
         config.validate().context("control_plane")?;
+        let signing_in = SigningIn::of(&config).context("control_plane")?;
         Ok(Self {
-            operations: Operations::new(config, deps, process),
+            operations: Operations::new(config, signing_in, deps, process)?,
         })
     }
 
@@ -55,6 +61,15 @@ impl ControlPlane {
         let operations = self.operations.clone();
         tasks.essential("key use", async move { operations.keep_key_uses().await });
         let operations = self.operations.clone();
+        tasks.essential("tokens in hand", async move {
+            operations.store_what_is_in_hand().await
+        });
+        let operations = self.operations.clone();
+        tasks.essential("accounts", async move {
+            let keep = || operations.keep_accounts();
+            Leadership::lead(leadership, &operations, "accounts", keep).await
+        });
+        let operations = self.operations.clone();
         tasks.essential("tool sync", async move {
             let sync = || operations.keep_tools_fresh();
             Leadership::lead(leadership, &operations, "tool sync", sync).await
@@ -65,6 +80,16 @@ impl ControlPlane {
             Leadership::lead(leadership, &operations, "kept answers", forget).await
         });
         Ok(())
+    }
+
+    /// Reads the tools of all native connectors of these types anew, whose manifests changed.
+    pub async fn manifests_changed(&self, types: &BTreeSet<String>) {
+        if let Err(error) = self.operations.manifests_changed(types).await {
+            tracing::warn!(
+                ?types,
+                "cannot read the tools of changed manifests: {error}"
+            );
+        }
     }
 
     /// Makes it one of a cluster.

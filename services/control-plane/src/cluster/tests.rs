@@ -58,6 +58,10 @@ impl Member {
             storage: (**storage).clone(),
             hasher: Arc::new(KeyHasher::new(&storage.root())),
             catalog: catalog::Catalog::builtin(),
+            tokens: oauth::TokenEndpoint::new(
+                egress::Client::new(&egress::EgressConfig::default()).unwrap(),
+                oauth::Limits::default(),
+            ),
             clock: Arc::new(ManualClock::new(NOW)) as Arc<dyn Clock>,
             ids: Arc::new(TimeOrderedIds),
         };

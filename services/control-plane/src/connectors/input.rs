@@ -199,7 +199,10 @@ impl ConfigInput {
             }
             ConnectorKind::HOSTED_MCP => self.hosted(violations),
             native => {
-                let own = catalog.own_base_url(native);
+                // An account says itself where its calls go.
+                let own = catalog
+                    .own_base_url(native)
+                    .filter(|_| !says_its_site(catalog, native));
                 let base_url = match (self.base_url.as_deref(), own) {
                     (None, None) => None,
                     (None, Some(example)) => {
@@ -241,6 +244,13 @@ impl ConfigInput {
             working_directory,
         })
     }
+}
+
+/// Whether people sign in for a type, and choose with that which site it is for.
+fn says_its_site(catalog: &dyn CatalogView, native: &str) -> bool {
+    let manifest = catalog.manifest(native);
+    let oauth2 = manifest.and_then(|manifest| manifest.auth.oauth2.clone());
+    oauth2.is_some_and(|oauth2| oauth2.after_connect.is_some())
 }
 
 /// The rule for changed definitions of a connector of this kind; notes what is wrong with it.

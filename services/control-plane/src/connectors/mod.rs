@@ -17,6 +17,7 @@ use crate::tenants::Expected;
 pub(crate) mod api;
 mod change;
 mod input;
+mod manifests;
 mod names;
 mod process;
 mod reports;
@@ -260,12 +261,14 @@ impl Operations {
         let this = self.clone();
         self.uninterrupted(async move {
             let rows = this.storage().tenant(tenant.id);
+            let accounts = this.to_give_back(&tenant, Some(connector.id)).await;
             let revision = match rows.delete_connector(connector.id, only).await {
                 Ok(revision) => revision,
                 Err(StorageError::NotFound) => return Err(Error::NotFound(Resource::Connector)),
                 Err(error) => return Err(Error::storage("delete a connector")(error)),
             };
             this.tenant_changed(&tenant, revision);
+            this.revoke_later(accounts);
             this.forget(tenant.id, &[connector.id]).await;
             Ok(())
         })

@@ -252,10 +252,11 @@ impl Operations {
             ConnectorKind::Native { catalog, .. } => match self.catalog().tools(catalog) {
                 Some(tools) => Ok(Listing {
                     tools,
-                    server: None,
+                    server: self.catalog().server(catalog),
                 }),
                 None => Err(format!(
-                    "this version of Turnbuckle has no connector {catalog:?}"
+                    "there is no manifest of a connector {catalog:?}: neither in this version of \
+                     Turnbuckle nor in the folder of manifests"
                 )),
             },
             _ if !connector.enabled || owner.state != TenantState::Active => {

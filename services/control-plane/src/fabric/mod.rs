@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ::fabric::{
-    BoxFuture, ConfigListener, ConfigSource, Lease, LeaseError, LeasedSecrets, Leases,
-    PlatformConfig, SourceError, TenantConfig, UpstreamListener,
+    BoxFuture, ConfigListener, ConfigSource, Credential, CredentialError, CredentialRequest, Lease,
+    LeaseError, LeasedSecrets, Leases, PlatformConfig, SourceError, TenantConfig, UpstreamListener,
 };
 use domain::{ConnectorId, KeyId, TenantId, TenantState};
 use secrecy::SecretBox;
@@ -41,9 +41,11 @@ impl Sources {
         let connector = connector.filter(|c| c.enabled).ok_or(LeaseError::Gone)?;
         let secrets = rows.secrets(connector.id).await.map_err(unavailable)?;
         let secrets = LeasedSecrets(secrets.ok_or(LeaseError::Gone)?);
+        let takes_accounts = self.0.takes_accounts(&connector).await;
         Ok(Lease {
             connector,
             secrets: SecretBox::new(Box::new(secrets)),
+            takes_accounts: takes_accounts.map_err(unavailable)?,
         })
     }
 }
@@ -55,6 +57,13 @@ impl Leases for Sources {
         connector: ConnectorId,
     ) -> BoxFuture<'_, Result<Lease, LeaseError>> {
         Box::pin(self.give(tenant, connector))
+    }
+
+    fn credential(
+        &self,
+        request: CredentialRequest,
+    ) -> BoxFuture<'_, Result<Credential, CredentialError>> {
+        Box::pin(async move { self.0.credential(&request).await })
     }
 }
 

@@ -3,6 +3,7 @@
 //! Nothing but health answers without a key, reflection included: the guard stands before all
 //! services, so that none can forget it. Errors carry the details of `google.rpc`.
 
+mod accounts;
 mod call;
 mod connectors;
 mod guard;
@@ -21,6 +22,7 @@ use anyhow::Context;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use domain::limits::BODY_MAX_BYTES;
+use proto::admin::v1::account_service_server::AccountServiceServer;
 use proto::admin::v1::connector_service_server::ConnectorServiceServer;
 use proto::admin::v1::key_service_server::KeyServiceServer;
 use proto::admin::v1::node_service_server::NodeServiceServer;
@@ -37,8 +39,9 @@ use crate::operations::Operations;
 use crate::service::ControlPlane;
 
 /// All services speak for the same operations, so each is as healthy as the others.
-const HEALTHY: [&str; 6] = [
+const HEALTHY: [&str; 7] = [
     "",
+    "turnbuckle.admin.v1.AccountService",
     "turnbuckle.admin.v1.ConnectorService",
     "turnbuckle.admin.v1.KeyService",
     "turnbuckle.admin.v1.NodeService",
@@ -75,6 +78,9 @@ impl ControlPlane {
         )
         .add_service(
             ConnectorServiceServer::new(grpc.clone()).max_decoding_message_size(BODY_MAX_BYTES),
+        )
+        .add_service(
+            AccountServiceServer::new(grpc.clone()).max_decoding_message_size(BODY_MAX_BYTES),
         )
         .add_service(ToolServiceServer::new(grpc.clone()).max_decoding_message_size(BODY_MAX_BYTES))
         .add_service(NodeServiceServer::new(grpc.clone()).max_decoding_message_size(BODY_MAX_BYTES))

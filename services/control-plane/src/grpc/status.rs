@@ -77,9 +77,12 @@ fn code(error: &Error) -> Code {
         Error::VersionMismatch | Error::ConcurrentChange | Error::DefinitionChanged => {
             Code::Aborted
         }
-        Error::SlugTaken { .. } => Code::AlreadyExists,
+        Error::SlugTaken { .. } | Error::NameTaken => Code::AlreadyExists,
         Error::ToolNameCollision(_)
         | Error::NotHosted
+        | Error::TakesNoAccounts(_)
+        | Error::OAuthClientMissing(_)
+        | Error::PublicUrlMissing
         | Error::ConnectorDisabled
         | Error::TenantInactive => Code::FailedPrecondition,
         Error::LimitReached(_) => Code::ResourceExhausted,

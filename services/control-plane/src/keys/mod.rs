@@ -297,10 +297,14 @@ impl Operations {
                 Err(StorageError::NotFound) => return Err(Error::NotFound(Resource::Key)),
                 Err(error) => return Err(Error::storage("revoke a key")(error)),
             };
-            let subject = tenant.map_or(Subject::Platform, |tenant| {
+            let subject = tenant.as_ref().map_or(Subject::Platform, |tenant| {
                 Subject::Tenant(tenant.slug.to_string())
             });
             this.changed(&subject, revision);
+            // Those of the platform's keys, in whichever tenants, are found in the background.
+            if let Some(tenant) = &tenant {
+                this.end_accounts_of_key(tenant, id).await;
+            }
             Ok(())
         })
         .await?;

@@ -76,9 +76,14 @@ impl Doc {
     }
 
     /// Takes a JSON merge patch of what it answers with.
-    pub(crate) fn patches<T: ToSchema>(mut self) -> Self {
+    pub(crate) fn merges<T: ToSchema>(mut self) -> Self {
         self.merge_patch = true;
-        self.takes::<T>().if_match()
+        self.takes::<T>()
+    }
+
+    /// The same, of a resource that has versions.
+    pub(crate) fn patches<T: ToSchema>(self) -> Self {
+        self.merges::<T>().if_match()
     }
 
     pub(crate) fn answers<T: ToSchema>(mut self, status: u16) -> Self {
@@ -170,6 +175,13 @@ impl Doc {
                 "tool-not-found",
             ),
             ("id", "The key's id.", "key-not-found"),
+            (
+                "provider",
+                "The type of a connector, e.g. `github`.",
+                "oauth-provider-not-found",
+            ),
+            ("connection", "The connection's id.", "connection-not-found"),
+            ("account", "The account's id.", "account-not-found"),
         ] {
             if path.contains(&format!("{{{name}}}")) {
                 parameters.push((ParameterIn::Path, name, Type::String, says));

@@ -56,13 +56,35 @@ impl Plane {
     }
 
     pub(crate) async fn configured(storage: TestStorage, config: Config) -> Self {
+        Self::with_catalog(storage, config, Arc::new(FakeCatalog)).await
+    }
+
+    /// One that knows the connectors that are part of the program.
+    pub(crate) async fn with_builtin_catalog(config: Config) -> Self {
+        let storage = storage::testing::sqlite().await;
+        Self::with_catalog(storage, config, catalog::Catalog::builtin()).await
+    }
+
+    async fn with_catalog(
+        storage: TestStorage,
+        config: Config,
+        catalog: Arc<dyn CatalogView>,
+    ) -> Self {
         let (trigger, process) = Process::new();
         let clock = Arc::new(ManualClock::new(NOW));
         let ids = Arc::new(TimeOrderedIds);
         let deps = Deps {
             storage: (*storage).clone(),
             hasher: Arc::new(KeyHasher::new(&storage.root())),
-            catalog: Arc::new(FakeCatalog),
+            catalog,
+            tokens: oauth::TokenEndpoint::new(
+                egress::Client::new(&egress::EgressConfig {
+                    allow: vec!["127.0.0.0/8".parse().unwrap()],
+                    ..egress::EgressConfig::default()
+                })
+                .unwrap(),
+                oauth::Limits::default(),
+            ),
             clock: clock.clone(),
             ids: ids.clone(),
         };

@@ -4,6 +4,7 @@
 mod harness;
 mod log;
 
+mod accounts;
 mod approval;
 mod auth;
 mod connectors;
@@ -14,6 +15,7 @@ mod listeners;
 mod openapi;
 mod reports;
 mod secrets;
+mod servers;
 mod startup;
 mod sync;
 mod tenants;

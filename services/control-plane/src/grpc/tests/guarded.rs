@@ -92,7 +92,7 @@ async fn no_method_but_health_answers_without_a_live_key() {
     let basic = format!("Basic {}", world.root);
 
     let mut methods = methods();
-    assert_eq!(methods.len(), 36);
+    assert_eq!(methods.len(), 47);
     methods.push((
         "/turnbuckle.admin.v1.TenantService/Nope".to_owned(),
         String::new(),
@@ -175,7 +175,12 @@ fn foreign(service: &str, method: &str, tenant: &str, key: &str) -> Vec<u8> {
         (_, "CreateTenant") => pb::CreateTenantRequest::default().encode_to_vec(),
         (
             _,
-            "ListTenants" | "ListConnectorTypes" | "ListNodes" | "WhoAmI" | "ServerReflectionInfo",
+            "ListTenants"
+            | "ListConnectorTypes"
+            | "ListNodes"
+            | "ListOAuthProviders"
+            | "WhoAmI"
+            | "ServerReflectionInfo",
         ) => Vec::new(),
         (_, "UpdateTenant") => {
             let tenant = Some(pb::Tenant {
@@ -188,7 +193,27 @@ fn foreign(service: &str, method: &str, tenant: &str, key: &str) -> Vec<u8> {
             }
             .encode_to_vec()
         }
-        ("TenantService", _) | (_, "ListConnectors" | "CreateConnector") => named(tenant),
+        ("TenantService", _) | (_, "ListConnectors" | "CreateConnector" | "ListOAuthClients") => {
+            named(tenant)
+        }
+        (_, "DeleteOAuthClient") => named(format!("{tenant}/oauthClients/github")),
+        (_, "SetOAuthClient") => pb::SetOAuthClientRequest {
+            oauth_client: Some(pb::OAuthClient {
+                name: format!("{tenant}/oauthClients/github"),
+                client_id: "c".to_owned(),
+                ..Default::default()
+            }),
+        }
+        .encode_to_vec(),
+        (_, "GetConnection") => named(format!("{connector}/connections/{key}")),
+        (_, "GetAccount" | "DisconnectAccount") => named(format!("{connector}/accounts/{key}")),
+        (_, "UpdateAccount") => pb::UpdateAccountRequest {
+            account: Some(pb::Account {
+                name: format!("{connector}/accounts/{key}"),
+                ..Default::default()
+            }),
+        }
+        .encode_to_vec(),
         (_, "UpdateConnector") => {
             let connector = Some(pb::Connector {
                 name: connector,

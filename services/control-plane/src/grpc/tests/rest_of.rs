@@ -216,3 +216,94 @@ pub(super) fn node(node: pb::Node) -> Value {
         "last_seen_at": at(node.last_seen_time),
     })
 }
+
+pub(super) fn oauth_provider(provider: pb::OAuthProvider) -> Value {
+    json!({
+        "provider": provider.provider,
+        "display_name": provider.display_name,
+        "configured": provider.configured,
+        "redirect_uri": nullable(provider.redirect_uri),
+        "scopes": provider.scopes,
+        "user_scopes": provider.user_scopes,
+        "variables": provider.variables,
+        "revocable": provider.revocable,
+        "notes": provider.notes,
+    })
+}
+
+/// Of the client for `github`.
+pub(super) fn oauth_client_name(parent: &str) -> String {
+    format!("{parent}/oauthClients/github")
+        .trim_start_matches('/')
+        .to_owned()
+}
+
+pub(super) fn oauth_client(client: pb::OAuthClient) -> Value {
+    assert_eq!(client.client_secret, None, "secrets never come back");
+    let tenant = client.name.strip_prefix("tenants/");
+    let tenant = tenant.and_then(|rest| rest.split_once('/'));
+    json!({
+        "id": client.uid,
+        "provider": last(&client.name, "oauthClients/"),
+        "display_name": client.display_name,
+        "tenant": tenant.map(|(slug, _)| slug),
+        "client_id": client.client_id,
+        "secret_set": client.secret_set,
+        "variables": client.variables,
+        "redirect_uri": nullable(client.redirect_uri),
+        "scopes": client.scopes,
+        "user_scopes": client.user_scopes,
+        "created_at": at(client.create_time),
+        "updated_at": at(client.update_time),
+        "version": version(&client.etag),
+    })
+}
+
+/// But for its link and code, which are never the same twice.
+pub(super) fn connection(connection: pb::Connection) -> Value {
+    let account = connection.account.rsplit_once('/').map(|(_, id)| id);
+    let state = word(connection.state().as_str_name(), "STATE_");
+    assert_eq!(connection.code.len(), 9, "a short code");
+    json!({
+        "id": last(&connection.name, "/connections/"),
+        "connector": between(&connection.name, "/connectors/", "/connections/"),
+        "key": connection.key.strip_prefix("keys/"),
+        "status": state,
+        "account": account,
+        "problem": nullable(connection.problem.clone()),
+        "created_at": at(connection.create_time),
+        "expires_at": at(connection.expire_time),
+    })
+}
+
+pub(super) fn account(account: pb::Account) -> Value {
+    json!({
+        "id": last(&account.name, "/accounts/"),
+        "connector": between(&account.name, "/connectors/", "/accounts/"),
+        "key": account.key.strip_prefix("keys/"),
+        "name": account.display_name,
+        "method": word(account.method().as_str_name(), "METHOD_"),
+        "state": word(account.state().as_str_name(), "STATE_"),
+        "problem": nullable(account.problem.clone()),
+        "preferred": account.preferred,
+        "subject": nullable(account.subject.clone()),
+        "scopes": account.scopes,
+        "variables": account.variables,
+        "expires_at": at(account.expire_time),
+        "refreshed_at": at(account.refresh_time),
+        "created_at": at(account.create_time),
+        "updated_at": at(account.update_time),
+    })
+}
+
+pub(super) fn disconnected(ended: pb::DisconnectAccountResponse) -> Value {
+    json!({
+        "id": last(&ended.name, "/accounts/"),
+        "provider": word(ended.provider().as_str_name(), "PROVIDER_"),
+    })
+}
+
+fn between(name: &str, before: &str, after: &str) -> String {
+    let (rest, _) = name.split_once(after).unwrap();
+    last(rest, before)
+}

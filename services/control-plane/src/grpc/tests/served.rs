@@ -118,6 +118,7 @@ async fn reflection_tells_of_all_services_to_who_has_a_key() {
         [
             "grpc.health.v1.Health",
             "grpc.reflection.v1.ServerReflection",
+            "turnbuckle.admin.v1.AccountService",
             "turnbuckle.admin.v1.ConnectorService",
             "turnbuckle.admin.v1.KeyService",
             "turnbuckle.admin.v1.NodeService",

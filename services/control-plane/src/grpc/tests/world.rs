@@ -11,6 +11,7 @@ use crypto::{KeyHasher, RootKey};
 use domain::{ConnectorId, TenantId, ToolDefinition};
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
+use proto::admin::v1::account_service_client::AccountServiceClient;
 use proto::admin::v1::connector_service_client::ConnectorServiceClient;
 use proto::admin::v1::key_service_client::KeyServiceClient;
 use proto::admin::v1::node_service_client::NodeServiceClient;
@@ -48,6 +49,7 @@ pub(super) struct Clients {
     pub(super) tools: ToolServiceClient<Guarded>,
     pub(super) keys: KeyServiceClient<Guarded>,
     pub(super) nodes: NodeServiceClient<Guarded>,
+    pub(super) accounts: AccountServiceClient<Guarded>,
 }
 
 type Channel =
@@ -83,10 +85,18 @@ impl World {
             storage,
             hasher: Arc::new(KeyHasher::new(&root)),
             catalog: Arc::new(Catalog),
+            tokens: oauth::TokenEndpoint::new(
+                egress::Client::new(&egress::EgressConfig::default()).unwrap(),
+                oauth::Limits::default(),
+            ),
             clock: clock.clone(),
             ids: Arc::new(SequentialIds::default()),
         };
-        let platform = ControlPlane::build(Config::default(), deps, &process).unwrap();
+        let config = Config {
+            public_url: Some("https://tools.example.com".parse().unwrap()),
+            ..Config::default()
+        };
+        let platform = ControlPlane::build(config, deps, &process).unwrap();
         let token = platform
             .bootstrap(|_| Ok(()))
             .await
@@ -124,6 +134,7 @@ impl World {
             tools: ToolServiceClient::new(channel()),
             keys: KeyServiceClient::new(channel()),
             nodes: NodeServiceClient::new(channel()),
+            accounts: AccountServiceClient::new(channel()),
         }
     }
 
@@ -188,6 +199,11 @@ impl CatalogView for Catalog {
     fn tools(&self, name: &str) -> Option<Vec<ToolDefinition>> {
         let tool = r#"{"name":"github_get_issue","inputSchema":{"type":"object"}}"#;
         (name == "github").then(|| vec![definition(tool)])
+    }
+
+    fn manifest(&self, name: &str) -> Option<Arc<::catalog::Connector>> {
+        let known = (name == "github").then(::catalog::Catalog::builtin);
+        known.and_then(|catalog| catalog.connector(name))
     }
 }
 

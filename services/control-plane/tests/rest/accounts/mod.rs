@@ -1,0 +1,6 @@
+//! Accounts: connecting them as a person does, and managing them.
+
+mod answers;
+mod connecting;
+mod managing;
+mod rig;
