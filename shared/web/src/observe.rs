@@ -11,7 +11,7 @@ use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use runtime::{IdGen, Process};
+use runtime::{IdGen, Process, telemetry};
 use tokio::time::Instant;
 use tower::{Layer, Service};
 use tracing::Instrument;
@@ -103,12 +103,17 @@ where
         let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
         Box::pin(
             async move {
-                let response = match answer.await {
+                let (answer, handled) = telemetry::noticed(answer).await;
+                let response = match answer {
                     Ok(Ok(response)) => response,
                     Ok(Err(never)) => match never {},
                     Err(_) => Problem::internal("answer", "the handler panicked").into_response(),
                 };
-                Ok(begun.finish(response, &metrics))
+                let finish = || begun.finish(response, &metrics);
+                Ok(match handled {
+                    Some(handled) => handled.within(finish),
+                    None => finish(),
+                })
             }
             .instrument(span),
         )
@@ -148,13 +153,19 @@ impl Begun {
         }
         let (status, seconds) = (response.status(), self.at.elapsed().as_secs_f64());
         let (code, duration_ms) = (status.as_u16(), (seconds * 1e5).round() / 1e2);
-        let (method, route) = (self.method, self.route.as_str());
+        let (method, route, id) = (self.method, self.route.as_str(), self.id.as_str());
         // A target of its own, so that a filter can leave it out: `info,access=off`.
         macro_rules! log {
             ($level:ident) => {
                 tracing::$level!(
                     target: "access",
-                    { http.method = method, http.route = route, http.status = code, duration_ms },
+                    {
+                        request.id = id,
+                        http.method = method,
+                        http.route = route,
+                        http.status = code,
+                        duration_ms
+                    },
                     "request answered"
                 )
             };

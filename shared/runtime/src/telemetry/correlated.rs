@@ -3,6 +3,7 @@
 //! What is handled says so while it is polled. Only a line that is written asks, so that it costs
 //! next to nothing where none is: no span of the log is opened for it.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
 
@@ -16,6 +17,17 @@ use super::context::SpanContext;
 
 tokio::task_local! {
     static HANDLED: Handled;
+    static NOTICED: RefCell<Option<Handled>>;
+}
+
+/// Runs `work`, and says as what it was recorded, if it was: the last such, where it was more than
+/// one. What is written after it, such as its line in the access log, can then belong to it.
+pub async fn noticed<F: Future>(work: F) -> (F::Output, Option<Handled>) {
+    let work = async {
+        let output = work.await;
+        (output, NOTICED.with(RefCell::take))
+    };
+    NOTICED.scope(RefCell::default(), work).await
 }
 
 /// A recorded request that is handled here.
@@ -37,7 +49,14 @@ impl Handled {
     /// Lines that `work` writes by itself belong to the request: in the log of form `json` they
     /// have `trace_id`, `span_id` and `request.id`.
     pub fn scope<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
+        // Who waits for the request may want to know; who does not, does not.
+        let _ = NOTICED.try_with(|noticed| noticed.replace(Some(self.clone())));
         HANDLED.scope(self, work)
+    }
+
+    /// The same for what is written at once.
+    pub fn within<T>(self, work: impl FnOnce() -> T) -> T {
+        HANDLED.sync_scope(self, work)
     }
 
     /// Adds to an object that ends the line what it does not say itself.
@@ -134,17 +153,22 @@ mod tests {
             tracing::info!(request.id = "its own", "later");
         };
         tokio::join!(handled.scope(work), async { tracing::info!("beside") });
+        let handled = Handled::new(SpanContext::parse(PARENT).unwrap(), "r2");
+        let ((), noticed) = noticed(async { handled.scope(async {}).await }).await;
+        tracing::info!("after");
+        noticed.unwrap().within(|| tracing::info!("of it"));
 
         let lines = log.lines();
         let field = |line: usize, name: &str| lines[line][name].as_str().unwrap_or("none");
-        let messages: Vec<_> = (0..4).map(|line| field(line, "message")).collect();
-        assert_eq!(messages, ["before", "within", "beside", "later"]);
-        for (line, request) in [(1, "r\"1"), (3, "its own")] {
+        let messages: Vec<_> = (0..6).map(|line| field(line, "message")).collect();
+        let expected = ["before", "within", "beside", "later", "after", "of it"];
+        assert_eq!(messages, expected);
+        for (line, request) in [(1, "r\"1"), (3, "its own"), (5, "r2")] {
             assert_eq!(field(line, "trace_id"), "0af7651916cd43dd8448eb211c80319c");
             assert_eq!(field(line, "span_id"), "b7ad6b7169203331");
             assert_eq!(field(line, "request.id"), request);
         }
-        for line in [0, 2] {
+        for line in [0, 2, 4] {
             assert_eq!(field(line, "trace_id"), "none");
             assert_eq!(field(line, "request.id"), "none");
         }

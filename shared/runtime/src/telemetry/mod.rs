@@ -11,7 +11,7 @@ mod way;
 
 pub use config::{TelemetryConfig, TelemetryConfigError};
 pub use context::SpanContext;
-pub use correlated::Handled;
+pub use correlated::{Handled, noticed};
 pub use log::{LogConfig, LogFormat, init};
 pub use opentelemetry::Value;
 pub use opentelemetry::trace::SpanKind;
