@@ -107,6 +107,15 @@ impl Api {
         self.call(Method::POST, what.into(), body, patience).await
     }
 
+    pub(super) async fn put<'a>(
+        &self,
+        what: impl Into<Resource<'a>>,
+        body: &Value,
+    ) -> Result<Value, Failure> {
+        self.call(Method::PUT, what.into(), Some(body), PATIENCE)
+            .await
+    }
+
     pub(super) async fn patch<'a>(
         &self,
         what: impl Into<Resource<'a>>,

@@ -62,6 +62,15 @@ impl Failure {
         })
     }
 
+    /// Whether the same may work a little later: the server is away, or has trouble of its own.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Failed { name, .. } => *name == "unreachable",
+            Self::Answered(problem) => problem.server,
+            Self::Usage(_) | Self::Output(_) => false,
+        }
+    }
+
     pub(super) fn exit_code(&self) -> u8 {
         match self {
             // The reader went away, having read enough.
@@ -133,6 +142,9 @@ fn advice(name: &str) -> Option<&'static str> {
         "connector-not-found" => "`turnbuckle connector list TENANT` shows those there are",
         "tool-not-found" => "`turnbuckle tool list TENANT CONNECTOR` shows those there are",
         "key-not-found" => "`turnbuckle key list` shows those there are",
+        "oauth-provider-not-found" => "`turnbuckle oauth providers` shows those there are",
+        "oauth-client-not-found" => "`turnbuckle oauth clients list` shows those there are",
+        "account-not-found" => "`turnbuckle oauth status CONNECTOR` shows those there are",
         "unavailable" => "try again in a moment",
         "in-doubt" => "look whether the change is made, and repeat it if not",
         _ => return None,

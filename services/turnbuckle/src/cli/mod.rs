@@ -15,9 +15,11 @@ mod key;
 mod mcp;
 mod mcp_client;
 mod nodes;
+mod oauth;
 mod output;
 mod progress;
 mod prompt;
+mod secret;
 mod show;
 mod target;
 mod tenant;
@@ -54,6 +56,9 @@ pub(crate) enum ClientCommand {
     /// Create and revoke API keys.
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Connect accounts at providers, and say what is registered there.
+    #[command(name = "oauth", subcommand)]
+    OAuth(oauth::OAuthCommand),
     /// List and call a tenant's tools, as an MCP client would.
     #[command(subcommand)]
     Mcp(mcp::McpCommand),
@@ -75,6 +80,7 @@ impl ClientCommand {
             Self::Connector(command) => command.is_change(),
             Self::Tool(command) => command.is_change(),
             Self::Key(command) => command.is_change(),
+            Self::OAuth(command) => command.is_change(),
             Self::Mcp(_) | Self::ClientConfig(_) | Self::Whoami | Self::Nodes | Self::Doctor(_) => {
                 false
             }
@@ -124,6 +130,7 @@ async fn run_one(command: ClientCommand, cli: &mut Cli<'_>) -> Result<(), Failur
         ClientCommand::Connector(command) => connector::run(command, cli).await,
         ClientCommand::Tool(command) => tool::run(command, cli).await,
         ClientCommand::Key(command) => key::run(command, cli).await,
+        ClientCommand::OAuth(command) => oauth::run(command, cli).await,
         ClientCommand::Mcp(command) => mcp::run(command, cli).await,
         ClientCommand::ClientConfig(args) => client_config::run(&args, cli),
         ClientCommand::Whoami => key::whoami(cli).await,

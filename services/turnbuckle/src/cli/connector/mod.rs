@@ -1,6 +1,7 @@
 //! `turnbuckle connector …`
 
 mod add;
+mod lint;
 mod secrets;
 
 use std::time::Duration;
@@ -11,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::args::{Format, parse_name};
 use super::output::{Column, fields, plain};
 use super::progress::Progress;
-use super::{Cli, Failure, tool};
+use super::{Cli, Failure, oauth, tool};
 use secrets::SecretArgs;
 
 /// How long reading a connector's tools may take: the server's own limit, and a little for the
@@ -92,12 +93,16 @@ pub(crate) enum ConnectorCommand {
     Sync(Which),
     /// List its tools, enabled and disabled ones.
     Tools(Which),
+    /// List the accounts that calls of it are made with.
+    Accounts(Which),
     /// Show what a hosted server wrote to its standard error.
     Logs(Which),
     /// End a hosted server's process and start it anew.
     Restart(Which),
     /// Delete a connector with its tools and secrets.
     Remove(Which),
+    /// Check manifests of connectors, without a platform.
+    Lint(lint::LintArgs),
 }
 
 impl ConnectorCommand {
@@ -105,7 +110,13 @@ impl ConnectorCommand {
     pub(super) fn is_change(&self) -> bool {
         !matches!(
             self,
-            Self::Types | Self::List { .. } | Self::Show(_) | Self::Tools(_) | Self::Logs(_)
+            Self::Types
+                | Self::List { .. }
+                | Self::Show(_)
+                | Self::Tools(_)
+                | Self::Accounts(_)
+                | Self::Logs(_)
+                | Self::Lint(_)
         )
     }
 }
@@ -164,6 +175,10 @@ pub(super) async fn run(command: ConnectorCommand, cli: &mut Cli<'_>) -> Result<
         ConnectorCommand::Disable(which) => act(&which, "disable", cli).await,
         ConnectorCommand::Sync(which) => sync(&which, cli).await,
         ConnectorCommand::Tools(which) => tool::list(&which.tenant, &which.connector, cli).await,
+        ConnectorCommand::Accounts(which) => {
+            let api = cli.api()?;
+            oauth::list(&api, &which.tenant, which.connector, cli).await
+        }
         ConnectorCommand::Logs(which) => logs(&which, cli).await,
         ConnectorCommand::Restart(which) => {
             let path = which.then(["process", "restart"]);
@@ -177,6 +192,7 @@ pub(super) async fn run(command: ConnectorCommand, cli: &mut Cli<'_>) -> Result<
             cli.api()?.delete(&which.path()).await?;
             cli.done(&format!("Connector {} is removed.", which.connector))
         }
+        ConnectorCommand::Lint(args) => lint::run(&args, cli),
     }
 }
 

@@ -5,8 +5,10 @@ mod client_config;
 mod commands;
 mod doctor;
 mod failures;
+mod lint;
 mod mcp;
 mod nodes;
+mod oauth;
 mod target;
 mod wait;
 

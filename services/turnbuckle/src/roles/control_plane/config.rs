@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bus::NatsConfig;
+use egress::EgressConfig;
 use fabric_grpc::trust::TrustConfig;
 use runtime::telemetry::{LogConfig, TelemetryConfig};
 use serde::{Deserialize, Serialize};
 use storage::StorageConfig;
 use web::ServeLimits;
 
+use crate::roles::manifests;
 use crate::roles::node::RoleConfig;
 
 /// Order: defaults < file < environment < flags.
@@ -55,6 +57,9 @@ pub(in crate::roles) struct Config {
     pub(in crate::roles) http: ServeLimits,
     pub(in crate::roles) trust: TrustConfig,
     pub(in crate::roles) control_plane: control_plane::Config,
+    pub(in crate::roles) manifests: manifests::Config,
+    /// The way out to providers, where codes and refresh tokens become tokens.
+    pub(in crate::roles) egress: EgressConfig,
 }
 
 impl Default for Config {
@@ -80,6 +85,8 @@ impl Default for Config {
             http: ServeLimits::default(),
             trust: TrustConfig::default(),
             control_plane: control_plane::Config::default(),
+            manifests: manifests::Config::default(),
+            egress: EgressConfig::default(),
         }
     }
 }

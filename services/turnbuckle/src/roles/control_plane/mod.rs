@@ -13,13 +13,16 @@ use fabric::{Cluster, ConfigSource, Leases, Role, UpstreamListener, Workers};
 use fabric_grpc::config::ConfigServer;
 use fabric_grpc::trust::Trust;
 use fabric_grpc::{LeaseServer, PoolConfig, WorkerPool};
+use oauth::{Limits, TokenEndpoint};
 use runtime::{Clock, IdGen, Process, SystemClock, TimeOrderedIds};
 use storage::{Storage, StorageConfig};
 use web::HostPolicy;
 
 use super::files::{ReadyFile, write_private};
 use super::life::{Life, Port, say_not_ready, serve};
+use super::manifests::Manifests;
 use super::node::{RoleArgs, announce, keep_certificates, node, play, read_secret};
+use super::public_url::settle_public_url;
 use super::traces::traced;
 use config::Config;
 
@@ -38,7 +41,7 @@ pub(crate) fn control_plane(args: &ControlPlaneArgs) -> ExitCode {
     play(&args.role, |config| run(config, args.new_admin_key))
 }
 
-async fn run(config: Config, new_admin_key: bool) -> anyhow::Result<()> {
+async fn run(mut config: Config, new_admin_key: bool) -> anyhow::Result<()> {
     let (life, process, leaves) = Life::begin(config.http.drain, config.leave_notice)?;
     let starting = process.readiness.latch("starting");
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -58,6 +61,11 @@ async fn run(config: Config, new_admin_key: bool) -> anyhow::Result<()> {
     )?;
     trust.check(config.fabric_listen)?;
     let listener = web::bind(config.listen, "listen")?;
+    settle_public_url(
+        &mut config.control_plane,
+        &mut config.allowed_hosts,
+        listener.addr(),
+    );
     let grpc = web::bind(config.grpc_listen, "grpc_listen")?;
     let fabric = web::bind(config.fabric_listen, "fabric_listen")?;
     let admin = web::bind(config.admin_listen, "admin_listen")?;
@@ -71,12 +79,14 @@ async fn run(config: Config, new_admin_key: bool) -> anyhow::Result<()> {
     let storage = Storage::open(&database, root.clone());
     let storage = storage.await.context("open the database")?;
     let hasher = KeyHasher::new(&root);
+    let manifests = Manifests::open(&config.manifests, &process)?;
     let control_plane = ControlPlane::build(
         config.control_plane.clone(),
         control_plane::Deps {
             storage: storage.clone(),
             hasher: Arc::new(KeyHasher::new(&root)),
-            catalog: catalog::Catalog::builtin(),
+            catalog: manifests.catalog(),
+            tokens: TokenEndpoint::new(egress::Client::new(&config.egress)?, Limits::default()),
             clock: clock.clone(),
             ids: ids.clone(),
         },
@@ -101,6 +111,13 @@ async fn run(config: Config, new_admin_key: bool) -> anyhow::Result<()> {
     follow_workers(&workers, nodes.as_ref(), &process);
     control_plane.attach_workers(Arc::new(workers) as Arc<dyn Workers>, Some(&node))?;
     bootstrap(&control_plane, &config, new_admin_key).await?;
+    manifests.keep_fresh(&process, {
+        let control_plane = control_plane.clone();
+        move |changed| {
+            let control_plane = control_plane.clone();
+            async move { control_plane.manifests_changed(&changed).await }
+        }
+    });
 
     let sources = Arc::new(control_plane.sources());
     let line = ConfigServer::new(

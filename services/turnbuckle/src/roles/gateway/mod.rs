@@ -4,6 +4,7 @@ pub(in crate::roles) mod config;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crypto::{KeyHasher, TokenSealer};
 use fabric::{ConfigSource, Execute, Role};
@@ -19,6 +20,9 @@ use super::life::{Life, Port, say_not_ready, serve};
 use super::node::{RoleArgs, announce, control_planes, follow, node, play};
 use super::traces::traced;
 use config::Config;
+
+/// How long a start waits for the store of sessions.
+const STORE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Runs a gateway until it is told to end.
 pub(crate) fn gateway(args: &RoleArgs) -> ExitCode {
@@ -73,10 +77,16 @@ async fn run(config: Config) -> anyhow::Result<()> {
     // Before that it could not tell whether a worker that holds a call has gone.
     let _ = tokio::time::timeout(config.start_patience, workers.known()).await;
 
+    let cache = config.cache(&process, &ids)?;
+    // Nor would other gateways find what its first clients begin here.
+    if !cache.reached(STORE_PATIENCE).await {
+        tracing::warn!("Redis cannot be reached yet: sessions are this gateway's alone until then");
+    }
+
     let deps = gateway::Deps {
         source: source.clone() as Arc<dyn ConfigSource>,
         workers: workers as Arc<dyn Execute>,
-        cache: config.cache(&process, &ids)?,
+        cache,
         hasher: KeyHasher::with_key(keys.hashing),
         sealer: TokenSealer::with_key(keys.sealing),
         clock,

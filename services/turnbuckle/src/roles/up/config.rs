@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use web::ServeLimits;
 
 use super::args::UpArgs;
+use crate::roles::manifests;
 
 /// Everything that `up` can be told. Order: defaults < file < environment < flags.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -38,6 +39,7 @@ pub(super) struct Config {
     pub(super) gateway: gateway::Config,
     pub(super) control_plane: control_plane::Config,
     pub(super) worker: connector_worker::Config,
+    pub(super) manifests: manifests::Config,
     pub(super) egress: EgressConfig,
 }
 
@@ -59,6 +61,7 @@ impl Default for Config {
             gateway: gateway::Config::default(),
             control_plane: control_plane::Config::default(),
             worker: connector_worker::Config::default(),
+            manifests: manifests::Config::default(),
             egress: EgressConfig::default(),
         }
     }
@@ -88,6 +91,12 @@ pub(super) fn load(args: &UpArgs, data_dir: Option<PathBuf>) -> anyhow::Result<C
         // Hosted servers run elsewhere, so what they are given must not depend on where we run.
         config.worker.hosted.state_dir = std::path::absolute(config.data_dir.join("hosted"))?;
     }
+    let tokens = config.data_dir.join("tokens");
+    config
+        .control_plane
+        .accounts
+        .spool_dir
+        .get_or_insert(tokens);
     Ok(config)
 }
 

@@ -6,10 +6,12 @@ use std::time::Duration;
 use anyhow::Context;
 use axum::Router;
 use cache::Cache;
+use catalog::Catalog;
 use control_plane::{ControlPlane, Sources};
 use crypto::{KeyHasher, RootKey, TokenSealer};
 use fabric::{ConfigSource, Execute, Leases, UpstreamListener, Workers};
 use gateway::Gateway;
+use oauth::{Limits, TokenEndpoint};
 use runtime::{Clock, IdGen, Process, SystemClock, TimeOrderedIds};
 use storage::{Storage, StorageConfig};
 use web::{HostPolicy, Listener, Observer};
@@ -20,13 +22,20 @@ use super::greeting::Addresses;
 use super::start_page;
 use crate::roles::files::{ReadyFile, write_private};
 use crate::roles::life::{self, Life, Port};
+use crate::roles::manifests::Manifests;
+use crate::roles::public_url::settle_public_url;
 use crate::roles::traces::traced;
 
 /// Runs the platform until a signal ends it.
-pub(super) async fn run(config: Config, new_admin_key: bool) -> anyhow::Result<()> {
+pub(super) async fn run(mut config: Config, new_admin_key: bool) -> anyhow::Result<()> {
     let (life, process, _) = Life::begin(config.http.drain, Duration::ZERO)?;
     let starting = process.readiness.latch("starting");
     let ports = Ports::bind(&config)?;
+    settle_public_url(
+        &mut config.control_plane,
+        &mut config.allowed_hosts,
+        ports.public.addr(),
+    );
 
     ReadyFile::check(config.ready_file.as_deref())?;
     let data = DataDir::open(&config.data_dir)?;
@@ -149,20 +158,30 @@ struct Services {
 
 impl Parts<'_> {
     async fn build(self, config: &Config) -> anyhow::Result<Services> {
+        let manifests = Manifests::open(&config.manifests, self.process)?;
+        let egress = egress::Client::new(&config.egress()?)?;
         let control_plane = ControlPlane::build(
             config.control_plane.clone(),
             control_plane::Deps {
                 storage: self.storage.clone(),
                 hasher: Arc::new(KeyHasher::new(&self.root)),
-                catalog: catalog::Catalog::builtin(),
+                catalog: manifests.catalog(),
+                tokens: TokenEndpoint::new(egress.clone(), Limits::default()),
                 clock: self.clock.clone(),
                 ids: self.ids.clone(),
             },
             self.process,
         )?;
         let sources = Arc::new(control_plane.sources());
-        let worker = Arc::new(self.worker(config, &sources)?);
+        let worker = Arc::new(self.worker(config, &sources, manifests.catalog(), egress)?);
         control_plane.attach_workers(worker.clone() as Arc<dyn Workers>, None)?;
+        manifests.keep_fresh(self.process, {
+            let control_plane = control_plane.clone();
+            move |changed| {
+                let control_plane = control_plane.clone();
+                async move { control_plane.manifests_changed(&changed).await }
+            }
+        });
 
         let deps = gateway::Deps {
             source: sources as Arc<dyn ConfigSource>,
@@ -187,11 +206,13 @@ impl Parts<'_> {
         &self,
         config: &Config,
         sources: &Arc<Sources>,
+        catalog: Arc<Catalog>,
+        egress: egress::Client,
     ) -> anyhow::Result<connector_worker::Worker> {
         let deps = connector_worker::Deps {
             leases: sources.clone() as Arc<dyn Leases>,
-            catalog: catalog::Catalog::builtin(),
-            egress: egress::Client::new(&config.egress()?)?,
+            catalog,
+            egress,
             clock: self.clock.clone(),
             ids: self.ids.clone(),
             listener: Some(sources.clone() as Arc<dyn UpstreamListener>),

@@ -10,6 +10,7 @@ use runtime::telemetry::{LogConfig, TelemetryConfig};
 use serde::{Deserialize, Serialize};
 use web::ServeLimits;
 
+use crate::roles::manifests;
 use crate::roles::node::RoleConfig;
 
 /// Order: defaults < file < environment < flags.
@@ -38,6 +39,7 @@ pub(in crate::roles) struct Config {
     pub(in crate::roles) http: ServeLimits,
     pub(in crate::roles) trust: TrustConfig,
     pub(in crate::roles) worker: connector_worker::Config,
+    pub(in crate::roles) manifests: manifests::Config,
     pub(in crate::roles) egress: EgressConfig,
 }
 
@@ -57,6 +59,7 @@ impl Default for Config {
             http: ServeLimits::default(),
             trust: TrustConfig::default(),
             worker: connector_worker::Config::default(),
+            manifests: manifests::Config::default(),
             egress: EgressConfig::default(),
         }
     }

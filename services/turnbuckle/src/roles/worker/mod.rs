@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::files::ReadyFile;
 use super::life::{Life, Port, serve};
+use super::manifests::Manifests;
 use super::node::{RoleArgs, announce, control_planes, follow, node, play};
 use super::traces::traced;
 use config::Config;
@@ -45,16 +46,19 @@ async fn run(config: Config) -> anyhow::Result<()> {
     ReadyFile::check(config.ready_file.as_deref())?;
     std::fs::create_dir_all(&config.state_dir)?;
 
+    let manifests = Manifests::open(&config.manifests, &process)?;
     let leases = LeaseClient::new(&config.control_planes, &trust, &process)?;
     let deps = connector_worker::Deps {
         leases: Arc::new(leases.clone()) as Arc<dyn Leases>,
-        catalog: catalog::Catalog::builtin(),
+        catalog: manifests.catalog(),
         egress: egress::Client::new(&config.egress)?,
         clock: clock.clone(),
         ids: ids.clone(),
         listener: Some(Arc::new(leases) as Arc<dyn UpstreamListener>),
         environment: std::env::vars_os().collect(),
     };
+    // What the tools are is read by control-planes.
+    manifests.keep_fresh(&process, |_| async {});
     let capacity = config.worker.max_calls;
     let worker = Arc::new(Worker::build(config.worker.clone(), deps, &process)?);
     let node = node(
