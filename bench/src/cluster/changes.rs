@@ -82,13 +82,8 @@ pub(super) async fn measure(
     upstream: &str,
     count: usize,
 ) -> anyhow::Result<Found> {
-    let mut admin = cluster.admin();
-    admin.tenant(TENANT).await?;
-    admin
-        .remote(TENANT, "server", &format!("{upstream}/tools/3"))
-        .await?;
-    let key = admin.key(TENANT).await?.secret;
-    let gateways = cluster.endpoints(TENANT, "server", &key)?;
+    let url = format!("{upstream}/tools/3");
+    let (admin, key, gateways) = cluster.tenant(TENANT, "server", &url).await?;
     let prober = others(&gateways);
     prober.well(Instant::now(), Duration::from_secs(1)).await?;
 

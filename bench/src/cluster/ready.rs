@@ -67,6 +67,25 @@ impl Cluster {
         Admin::new(addresses.map(str::to_owned).collect(), &self.admin_key)
     }
 
+    /// A new tenant with one remote MCP server: its administration, a key, and its endpoint at each
+    /// gateway.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub(crate) async fn tenant(
+        &self,
+        slug: &str,
+        server: &str,
+        url: &str,
+    ) -> anyhow::Result<(Admin, String, Vec<Target>)> {
+        let mut admin = self.admin();
+        admin.tenant(slug).await?;
+        admin.remote(slug, server, url).await?;
+        let key = admin.key(slug).await?.secret;
+        let gateways = self.endpoints(slug, server, &key)?;
+        Ok((admin, key, gateways))
+    }
+
     /// The endpoint of one connector at each gateway.
     pub(crate) fn endpoints(
         &self,

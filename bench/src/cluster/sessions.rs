@@ -28,13 +28,8 @@ pub(super) async fn measure(
     upstream: &str,
     count: usize,
 ) -> anyhow::Result<Found> {
-    let mut admin = cluster.admin();
-    admin.tenant(TENANT).await?;
-    admin
-        .remote(TENANT, "echo", &format!("{upstream}/mcp"))
-        .await?;
-    let key = admin.key(TENANT).await?.secret;
-    let gateways = cluster.endpoints(TENANT, "echo", &key)?;
+    let url = format!("{upstream}/mcp");
+    let (_, _, gateways) = cluster.tenant(TENANT, "echo", &url).await?;
     ensure!(gateways.len() > 1, "it takes two gateways");
     let [home, other] = [&gateways[0], &gateways[1]];
     // What the first call makes anew is not what a session costs.

@@ -4,21 +4,26 @@ use domain::{
     ChangedTools, Connector, ConnectorId, ConnectorKind, ConnectorSecrets, OnChange, SyncState,
     SyncStatus, TenantId,
 };
-use fabric::{BoxFuture, Lease, LeaseError, LeasedSecrets, Leases};
+use fabric::{
+    BoxFuture, Credential, CredentialError, CredentialRequest, Lease, LeaseError, LeasedSecrets,
+    Leases,
+};
 use secrecy::SecretBox;
 use time::OffsetDateTime;
 use url::Url;
 use uuid::Uuid;
 
+use crate::sign_in::SignIn;
+
 pub(crate) const TENANT: TenantId = TenantId::new(Uuid::from_u128(1));
 pub(crate) const CONNECTOR: ConnectorId = ConnectorId::new(Uuid::from_u128(2));
 
-/// Gives out the connector to whoever asks.
-pub(crate) struct OneConnector(Connector);
+/// Gives out the connector to whoever asks, with an account where the scenario is about one.
+pub(crate) struct OneConnector(Connector, Option<SignIn>);
 
 impl OneConnector {
-    pub(crate) fn new(url: Url) -> anyhow::Result<Self> {
-        Ok(Self(Connector {
+    pub(crate) fn new(url: Url, sign_in: Option<SignIn>) -> anyhow::Result<Self> {
+        let connector = Connector {
             id: CONNECTOR,
             tenant: TENANT,
             slug: "server".parse()?,
@@ -38,7 +43,8 @@ impl OneConnector {
             created_at: OffsetDateTime::UNIX_EPOCH,
             updated_at: OffsetDateTime::UNIX_EPOCH,
             version: 1,
-        }))
+        };
+        Ok(Self(connector, sign_in))
     }
 }
 
@@ -46,6 +52,20 @@ impl Leases for OneConnector {
     fn lease(&self, _: TenantId, _: ConnectorId) -> BoxFuture<'_, Result<Lease, LeaseError>> {
         let secrets = SecretBox::new(Box::new(LeasedSecrets(ConnectorSecrets::default())));
         let connector = self.0.clone();
-        Box::pin(std::future::ready(Ok(Lease { connector, secrets })))
+        Box::pin(std::future::ready(Ok(Lease {
+            connector,
+            secrets,
+            takes_accounts: self.1.is_some(),
+        })))
+    }
+
+    fn credential(
+        &self,
+        request: CredentialRequest,
+    ) -> BoxFuture<'_, Result<Credential, CredentialError>> {
+        match &self.1 {
+            Some(sign_in) => Box::pin(sign_in.credential(request)),
+            None => Box::pin(std::future::ready(Ok(Credential::Own))),
+        }
     }
 }

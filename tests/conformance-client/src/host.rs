@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::answers;
 use crate::connector::{CONNECTOR, OneConnector, TENANT};
+use crate::sign_in::SignIn;
 
 /// How often a server may ask back in one call.
 const MAX_ROUNDS: usize = 8;
@@ -32,16 +33,19 @@ pub(crate) struct Host {
 
 impl Host {
     /// Makes a worker whose only connector is the server at `url`. Nothing is connected yet.
-    pub(crate) fn new(url: Url) -> anyhow::Result<Self> {
+    /// With `signs_in` it signs in there as whoever `context` names.
+    pub(crate) fn new(url: Url, signs_in: bool, context: &Value) -> anyhow::Result<Self> {
         let (running, process) = Process::new();
         let egress = egress::EgressConfig {
             allow: vec!["127.0.0.0/8".parse()?, "::1/128".parse()?],
             ..egress::EgressConfig::default()
         };
+        let client = egress::Client::new(&egress)?;
+        let sign_in = signs_in.then(|| SignIn::new(url.clone(), client.clone(), context));
         let deps = Deps {
-            leases: Arc::new(OneConnector::new(url)?),
+            leases: Arc::new(OneConnector::new(url, sign_in)?),
             catalog: catalog::Catalog::builtin(),
-            egress: egress::Client::new(&egress)?,
+            egress: client,
             ids: Arc::new(TimeOrderedIds),
             clock: Arc::new(SystemClock),
             listener: None,
@@ -108,6 +112,7 @@ impl Host {
             tenant: TENANT,
             connector: CONNECTOR,
             version: 0,
+            accounts: 0,
             request: Request {
                 arguments: arguments.map(|given| Bytes::from(given.to_string())),
                 ..Request::new(method, name.map(str::to_owned))

@@ -9,6 +9,7 @@ mod answers;
 mod connector;
 mod host;
 mod scenario;
+mod sign_in;
 
 use clap::Parser;
 use serde_json::Value;
@@ -36,7 +37,8 @@ struct Arguments {
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let context: Value = serde_json::from_str(&arguments.context)?;
-    let host = Host::new(arguments.url)?;
+    let signs_in = arguments.scenario.starts_with("auth/");
+    let host = Host::new(arguments.url, signs_in, &context)?;
     scenario::play(&host, &arguments.scenario, &context).await?;
     host.close().await;
     Ok(())

@@ -75,7 +75,8 @@ impl Mcp {
 
     /// One request of the modern era, with all headers that it needs.
     pub(crate) async fn modern(&self, method: &str, params: Value) -> Answer {
-        let name = params["name"].as_str().unwrap_or_default().to_owned();
+        let name = params["name"].as_str().or(params["uri"].as_str());
+        let name = name.unwrap_or_default().to_owned();
         let message = json!({
             "jsonrpc": "2.0", "id": 1, "method": method, "params": modern_params(params),
         });

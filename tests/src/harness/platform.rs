@@ -38,6 +38,17 @@ impl Platform {
         env.iter().fold(Home::new(), add).start().await
     }
 
+    /// The same with origins of a provider answered elsewhere, for calls and for people who sign in.
+    pub(crate) async fn start_with_origins(origins: &[(&str, &str)]) -> Self {
+        let home = Home::new();
+        let config = home.path().join("turnbuckle.toml");
+        let table = origins_table(origins);
+        let text = format!("[worker.origins]\n{table}[control_plane.oauth.origins]\n{table}");
+        std::fs::write(&config, text).unwrap();
+        let config = config.to_str().unwrap().to_owned();
+        home.with_env("TURNBUCKLE_CONFIG", &config).start().await
+    }
+
     pub(super) fn new(home: Home, child: Child, ready: Ready, log_start: usize) -> Self {
         assert_eq!(
             ready.data_dir.canonicalize().unwrap(),
@@ -135,6 +146,12 @@ impl Platform {
 }
 
 /// An error event, or the message of a panic.
+/// The lines of a table of origins.
+pub(super) fn origins_table(origins: &[(&str, &str)]) -> String {
+    let line = |(from, to): &(&str, &str)| format!("\"{from}\" = \"{to}\"\n");
+    origins.iter().map(line).collect()
+}
+
 pub(super) fn is_error(line: &str) -> bool {
     match serde_json::from_str::<Value>(line) {
         Ok(event) => event["level"] == "ERROR",

@@ -25,13 +25,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cache", &["domain", "runtime"]),
     ("catalog", &["domain"]),
     ("egress", &["runtime"]),
+    ("oauth", &["catalog", "domain", "egress"]),
     ("web", &["domain", "runtime"]),
     ("storage", &["crypto", "domain", "fabric"]),
     ("testkit", &[]),
     (
         "control-plane",
         &[
-            "bus", "catalog", "crypto", "domain", "fabric", "proto", "runtime", "storage", "web",
+            "bus", "catalog", "crypto", "domain", "fabric", "oauth", "proto", "runtime", "storage",
+            "web",
         ],
     ),
     (
@@ -61,6 +63,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "fabric-grpc",
             "gateway",
             "mcp",
+            "oauth",
             "proto",
             "runtime",
             "storage",
@@ -78,6 +81,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "egress",
             "fabric",
             "mcp",
+            "oauth",
             "runtime",
         ],
     ),
@@ -98,6 +102,11 @@ const HELD_ALONE: &[(&str, &str, &str)] = &[
         "reqwest",
         "system-tests",
         "the way out is through the guard of egress",
+    ),
+    (
+        "oauth2",
+        "oauth",
+        "only oauth knows how tokens are asked for",
     ),
     ("chacha20poly1305", "crypto", "only crypto seals"),
     ("figment", "runtime", "only runtime reads configuration"),
@@ -167,9 +176,9 @@ const MUST_NOT_REACH: &[(&str, &str, &str)] = &[
         "services never depend on each other",
     ),
     (
-        "control-plane",
-        "egress",
-        "the control-plane is not the one that calls upstreams",
+        "connector-worker",
+        "oauth",
+        "only the control-plane has refresh tokens and clients' secrets",
     ),
 ];
 

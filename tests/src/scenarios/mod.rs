@@ -1,6 +1,7 @@
 //! What the system promises, told through its front doors.
 
 mod access;
+mod accounts;
 mod architecture;
 mod clients;
 mod cluster;
@@ -14,9 +15,12 @@ mod drift;
 mod durability;
 mod hosted;
 mod isolation;
+mod manifests;
+mod mid_call;
 mod on_a_cluster;
 mod refusals;
 mod shutdown;
+mod sign_in;
 mod startup;
 mod telemetry;
 mod traces;

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::super::doors::Doors;
+use super::super::platform::origins_table;
 use super::super::{Cli, Home};
 use super::balancer::{Balancer, Target};
 use super::{Cluster, Member};
@@ -34,6 +35,24 @@ impl Balanced {
     pub(crate) async fn start_with_env(env: &[(&str, &str)]) -> Self {
         let mut cluster = Cluster::prepare();
         cluster.add_env(env);
+        Self::launch(cluster).await
+    }
+
+    /// The same with origins of a provider answered elsewhere, for calls and for people who sign in.
+    pub(crate) async fn start_with_origins(origins: &[(&str, &str)]) -> Self {
+        let cluster = Cluster::prepare();
+        let table = origins_table(origins);
+        cluster.configure_further("worker", |toml| {
+            format!("{toml}\n[worker.origins]\n{table}")
+        });
+        cluster.configure_further("control-plane", |toml| {
+            let allow = "[egress]\nallow = [\"127.0.0.0/8\"]\n";
+            format!("{toml}\n{allow}[control_plane.oauth.origins]\n{table}")
+        });
+        Self::launch(cluster).await
+    }
+
+    async fn launch(mut cluster: Cluster) -> Self {
         cluster.launch().await;
         let gateways = cluster.gateways.iter().map(target).collect();
         let control_planes = cluster.control_planes.iter().map(target).collect();

@@ -16,66 +16,45 @@ impl Cluster {
     }
 
     fn configure_control_plane(&self, member: &Member, fabric: u16) {
-        member.write_config(&format!(
+        let nats = self.servers.nats.url();
+        let toml = format!(
             r#"
-listen = "127.0.0.1:{listen}"
 grpc_listen = "127.0.0.1:0"
 fabric_listen = "127.0.0.1:{fabric}"
-admin_listen = "127.0.0.1:{admin}"
 database_url_file = "database.url"
 root_key_file = "root.key"
 admin_key_file = "admin.key"
 [nats]
 servers = ["{nats}"]
-{trust}
-"#,
-            listen = member.listen,
-            admin = member.admin,
-            nats = self.servers.nats.url(),
-            trust = trust("control-plane"),
-        ));
+"#
+        );
+        configure(member, &toml);
     }
 
     pub(super) fn configure_worker(&self, member: &Member, advertise: Option<&str>) {
         let advertise = advertise.map(|address| format!("advertise = \"{address}\""));
-        member.write_config(&format!(
+        let toml = format!(
             r#"
-listen = "127.0.0.1:{listen}"
-admin_listen = "127.0.0.1:{admin}"
-control_planes = [{control_planes}]
-state_dir = "{name}.state"
+{node}
 {advertise}
 [egress]
 allow = ["127.0.0.0/8"]
-{trust}
 "#,
-            listen = member.listen,
-            admin = member.admin,
-            control_planes = self.control_plane_list(),
-            name = member.name(),
+            node = self.node(member),
             advertise = advertise.unwrap_or_default(),
-            trust = trust("worker"),
-        ));
+        );
+        configure(member, &toml);
     }
 
     fn configure_gateway(&self, member: &Member) {
-        member.write_config(&format!(
-            r#"
-listen = "127.0.0.1:{listen}"
-admin_listen = "127.0.0.1:{admin}"
-control_planes = [{control_planes}]
-state_dir = "{name}.state"
-[redis]
-nodes = ["{redis}"]
-{trust}
-"#,
-            listen = member.listen,
-            admin = member.admin,
-            control_planes = self.control_plane_list(),
-            name = member.name(),
-            redis = self.servers.redis.url(),
-            trust = trust("gateway"),
-        ));
+        let (node, redis) = (self.node(member), self.servers.redis.url());
+        configure(member, &format!("{node}[redis]\nnodes = [\"{redis}\"]\n"));
+    }
+
+    /// What a role has that follows control-planes.
+    fn node(&self, member: &Member) -> String {
+        let (control_planes, name) = (self.control_plane_list(), member.name());
+        format!("control_planes = [{control_planes}]\nstate_dir = \"{name}.state\"\n")
     }
 
     fn control_plane_list(&self) -> String {
@@ -87,13 +66,19 @@ nodes = ["{redis}"]
     }
 }
 
-/// Mutual TLS with the certificates that `turnbuckle certs dev` made.
-fn trust(role: &str) -> String {
-    format!(
-        r#"[trust]
+/// Writes the configuration of a process: where it listens, `toml`, and mutual TLS with the
+/// certificates that `turnbuckle certs dev` made.
+fn configure(member: &Member, toml: &str) {
+    let (role, listen, admin) = (member.role(), member.listen, member.admin);
+    member.write_config(&format!(
+        r#"
+listen = "127.0.0.1:{listen}"
+admin_listen = "127.0.0.1:{admin}"
+{toml}
+[trust]
 ca = "certs/ca.pem"
 cert = "certs/{role}-dev.pem"
 key = "certs/{role}-dev-key.pem"
 "#
-    )
+    ));
 }

@@ -13,7 +13,7 @@ use super::super::platform::is_error;
 use super::super::{Api, Signal, descendants, eventually_blocking, signal};
 
 /// A debug build on a busy machine takes its time.
-const START_LIMIT: Duration = Duration::from_secs(30);
+const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// A process with a configuration file, ports and a log that outlive it.
 pub(crate) struct Member {

@@ -266,9 +266,14 @@ impl Legacy {
     }
 
     pub(crate) async fn call(&self, gateway: usize, tool: &str, args: Value) -> Got {
+        self.call_as(1, gateway, tool, args).await
+    }
+
+    /// The same with a request id of its own, beside other calls of the session.
+    pub(crate) async fn call_as(&self, id: usize, gateway: usize, tool: &str, args: Value) -> Got {
         let params = json!({ "name": self.wire.tool(tool), "arguments": args });
         let message =
-            json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+            json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params });
         self.post(gateway, &message).await
     }
 

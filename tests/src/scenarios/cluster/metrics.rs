@@ -11,7 +11,7 @@ const SOON: Duration = Duration::from_secs(30);
 
 /// The sum of all samples whose line begins so and has every one of `labels`; none where there is
 /// no such line.
-async fn total(member: &Member, name: &str, labels: &[&str]) -> Option<f64> {
+pub(super) async fn total(member: &Member, name: &str, labels: &[&str]) -> Option<f64> {
     let text = member.operator().get("/metrics").await.text;
     let prefix = format!("turnbuckle_{name}");
     let samples = text.lines().filter(|line| {

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::harness::cluster::{Cluster, PAIR, Stage};
 
 /// Any of the gateways.
-fn any(n: usize) -> usize {
+pub(super) fn any(n: usize) -> usize {
     usize::try_from(RandomState::new().hash_one(n) % 2).unwrap() % PAIR
 }
 

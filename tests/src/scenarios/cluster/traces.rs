@@ -113,11 +113,15 @@ async fn lines_of_every_role_say_which_trace_and_request_they_belong_to() {
     wire.modern(0, "tools/call", params).await;
     wire.modern(0, "resources/list", with_parent(json!({})))
         .await;
+    wire.modern(0, "there/is/none", with_parent(json!({})))
+        .await;
 
-    let all = exported(&exports, 6).await;
+    let all = exported(&exports, 7).await;
     for (service, members, text) in [
         ("turnbuckle-worker", &cluster.workers, "a call failed"),
         ("turnbuckle-gateway", &cluster.gateways, "left out"),
+        // The access log's, after the request.
+        ("turnbuckle-gateway", &cluster.gateways, "request answered"),
     ] {
         let line = eventually(SOON, text, async || line(members, text)).await;
         let named = all.iter().find(|(about, span)| {

@@ -27,3 +27,5 @@ mod drift;
 mod hosted;
 #[path = "../isolation.rs"]
 mod isolation;
+#[path = "../mid_call.rs"]
+mod mid_call;

@@ -271,8 +271,11 @@ impl Client {
             let (gateway, began) = (self.gateway(), Instant::now());
             match held.session.try_listen(gateway, &last).await {
                 Ok(mut stream) => {
+                    // Taken up, it is as old as before, and may be kept where it was begun.
+                    if last.is_empty() {
+                        since = began;
+                    }
                     stream.last_id = last;
-                    since = began;
                     heed(&mut stream, &told).await;
                     last = stream.last_id;
                     self.ledger.good("session stream", began);

@@ -42,6 +42,10 @@ pub(super) async fn open() -> Stage {
     let mut cluster = Cluster::prepare();
     cluster.configure_further("gateway", |toml| toml + GATEWAY);
     cluster.configure_further("worker", |toml| toml + WORKER);
+    if let Some(filter) = std::env::var_os("TURNBUCKLE_SOAK_LOG") {
+        let log = format!("[log]\nfilter = {filter:?}\n");
+        cluster.configure_further("gateway", |toml| toml + &log);
+    }
     cluster.launch().await;
     Stage::on(cluster).await
 }

@@ -19,10 +19,8 @@ const SHORT: u32 = 2;
 const FORGOTTEN: Duration = Duration::from_secs(90);
 /// Keys in Redis that are of no session.
 const LEFT: usize = 64;
-/// Minutes in which one loss without a known cause passes: two of the first four runs had one
-/// (docs/cluster.md), and what it is has yet to be found.
-const PER_UNEXPLAINED_LOSS: usize = 2;
-const SOON: Duration = Duration::from_secs(20);
+/// Other work may be done on the machine meanwhile; how long it took at most is told.
+const SOON: Duration = Duration::from_secs(60);
 
 fn length() -> Duration {
     let minutes = std::env::var_os("TURNBUCKLE_SOAK_MINUTES");
@@ -30,8 +28,9 @@ fn length() -> Duration {
     Duration::from_secs(60) * minutes.unwrap_or(SHORT)
 }
 
-/// Takes something away, lets the traffic go on without it, and brings it back.
-async fn strike(stage: &mut Stage, crowd: &Crowd, fault: Fault, change: bool) {
+/// Takes something away, lets the traffic go on without it, and brings it back; how long it took
+/// from then on until all answered again.
+async fn strike(stage: &mut Stage, crowd: &Crowd, fault: Fault, change: bool) -> Duration {
     crowd.ledger.strike(fault);
     let cluster = &mut stage.cluster;
     match fault {
@@ -44,6 +43,7 @@ async fn strike(stage: &mut Stage, crowd: &Crowd, fault: Fault, change: bool) {
     tokio::time::sleep(Duration::from_millis(500 + chance() % 1500)).await;
     // Changes are possible whatever is away.
     switch(cluster, change).await;
+    let back = Instant::now();
     match fault {
         Fault::ControlPlane => drop(cluster.control_planes[0].restart().await),
         Fault::Worker => drop(cluster.workers[0].restart().await),
@@ -53,6 +53,7 @@ async fn strike(stage: &mut Stage, crowd: &Crowd, fault: Fault, change: bool) {
     }
     well(stage).await;
     crowd.ledger.mended();
+    back.elapsed()
 }
 
 /// Switches a tool that nobody calls, of which all listeners are told.
@@ -92,9 +93,8 @@ async fn gauge(member: &crate::harness::cluster::Member, name: &str) -> u64 {
         let rest = line.strip_prefix("turnbuckle_")?.strip_prefix(name)?;
         rest.strip_prefix(' ')
     });
-    line.unwrap_or_else(|| panic!("no {name} in {text}"))
-        .parse()
-        .unwrap()
+    let value = line.unwrap_or_else(|| panic!("no {name} in {text}"));
+    value.parse::<f64>().unwrap() as u64
 }
 
 /// Once the clients have gone, what they left behind goes too, from Redis too.
@@ -140,10 +140,12 @@ async fn all_is_quiet(stage: &mut Stage) {
 }
 
 /// What was done, and what clients got.
-fn report(ledger: &Ledger) {
-    println!("strikes:");
+fn report(ledger: &Ledger, recoveries: &[(Fault, Duration)]) {
+    println!("strikes, and how long it took at most until all answered again:");
     for fault in Fault::ALL {
-        println!("  {fault:?}: {}", ledger.count(fault));
+        let took = recoveries.iter().filter(|(of, _)| *of == fault);
+        let slowest = took.map(|(_, took)| *took).max().unwrap_or_default();
+        println!("  {fault:?}: {}, {slowest:?}", ledger.count(fault));
     }
     println!("what clients got:");
     for (kind, count) in ledger.kinds() {
@@ -170,16 +172,16 @@ async fn nothing_piles_up_while_processes_are_killed_under_traffic() {
 
     let mut table = Table::new((length / 24).min(Duration::from_secs(60)));
     let began = Instant::now();
-    let mut change = false;
+    let (mut change, mut recoveries) = (false, Vec::new());
     while began.elapsed() < length {
         let fault = Fault::ALL[usize::try_from(chance() % 5).unwrap()];
-        strike(&mut stage, &crowd, fault, change).await;
+        recoveries.push((fault, strike(&mut stage, &crowd, fault, change).await));
         change = !change;
         tokio::time::sleep(Duration::from_millis(chance() % 3000)).await;
         table.look(&mut stage.cluster, &crowd);
         crowd.assert_none_has_ended();
     }
-    report(&crowd.ledger);
+    report(&crowd.ledger, &recoveries);
     let told = Duration::from_secs(10);
     crowd
         .all_are_told(told, async || switch(&stage.cluster, change).await)
@@ -187,8 +189,7 @@ async fn nothing_piles_up_while_processes_are_killed_under_traffic() {
     let ledger = crowd.ledger.clone();
     drop(crowd);
 
-    let minutes = length.as_secs() as usize / 60;
-    ledger.assert_is_explained_but_for(minutes.div_ceil(PER_UNEXPLAINED_LOSS));
+    ledger.assert_all_is_explained();
     table.assert_flat(&stage.cluster);
     all_is_quiet(&mut stage).await;
 }
