@@ -198,9 +198,9 @@ def check_policies(documents):
         return any("ipBlock" in peer for peers, _ in rules(role, "egress") for peer in peers)
 
     expect(out("gateway") == {53, 9100, 9300, 6379}, f"gateway goes to {out('gateway')}")
-    expect(out("control-plane") == {53, 9300, 5432, 4222}, f"control-plane goes to {out('control-plane')}")
+    expect(out("control-plane") == {53, 443, 9300, 5432, 4222}, f"control-plane goes to {out('control-plane')}")
     expect(out("worker") == {53, 9100}, f"worker goes to {out('worker')}, besides the internet")
-    expect([internet(role) for role in ROLES] == [False, False, True], "only workers reach the internet")
+    expect([internet(role) for role in ROLES] == [True, False, True], "gateways do not reach the internet")
     for role in ("control-plane", "gateway"):
         expect(all(peers and ports for peers, ports in rules(role, "egress")), f"{role}: no rule is open")
     blocks = [peer["ipBlock"] for peers, _ in rules("worker", "egress") for peer in peers if "ipBlock" in peer]

@@ -148,6 +148,8 @@ def main():
 
         for path, role in {
             "/api/v1/admin/tenants": "control-plane", "/api/v1/openapi.json": "control-plane",
+            "/connect/x": "control-plane", "/api/v1/oauth/callback": "control-plane",
+            "/oauth/client.json": "control-plane",
             "/docs": "control-plane", "/docs/": "control-plane", "/docs/index.html": "control-plane",
             "/api/v1/acme/mcp": "gateway", "/api/v1/acme/connectors/docs/mcp": "gateway",
             "/api/v1/acme/openapi.json": "gateway", "/api/v1/administrators/mcp": "gateway",
