@@ -23,6 +23,9 @@ pub(super) async fn operations(platform: &Platform, tenant: &str) -> Vec<(Method
             .replace("{tenant}", tenant)
             .replace("{connector}", "gh")
             .replace("{tool}", "echo")
+            .replace("{provider}", "github")
+            .replace("{account}", "00000000000070008000000000000002")
+            .replace("{connection}", "00000000000070008000000000000003")
             .replace("{id}", "00000000000070008000000000000001");
         assert!(!path.contains('{'), "an unknown parameter in {path}");
         for method in item.as_object().unwrap().keys() {
@@ -70,6 +73,9 @@ fn body_of(method: &Method, path: &str) -> Value {
             json!({ "updates": [{ "name": "echo", "enabled": false }] })
         }
         (&Method::PATCH, [.., "tools", _]) => json!({ "enabled": false }),
+        (&Method::PUT, [.., "oauth-clients", _]) => json!({ "client_id": "x" }),
+        (&Method::POST, [.., "accounts"]) => json!({ "name": "x", "token": "x" }),
+        (&Method::PATCH, [.., "accounts", _]) => json!({ "name": "x" }),
         _ => json!({}),
     }
 }
@@ -108,14 +114,18 @@ async fn no_admin_operation_works_without_a_key() {
 }
 
 #[tokio::test]
-async fn a_tenant_user_may_do_nothing_but_use_tools() {
+async fn a_tenant_user_may_do_nothing_but_use_tools_with_accounts_of_its_own() {
     let platform = Platform::start().await;
     let user = platform.api(&platform.tenant("acme").await);
 
     for (method, path) in operations(&platform, "acme").await {
         let answer = try_operation(&user, &method, &path).await;
+        let of_accounts = path.contains("/accounts") || path.contains("/connections");
         if path == "/whoami" {
             assert_eq!(answer.status, 200);
+        } else if of_accounts {
+            // Its own matter, of a connector that the tenant has; this one it has not.
+            answer.expect_problem(404, "connector-not-found");
         } else {
             answer.expect_problem(403, "forbidden");
         }

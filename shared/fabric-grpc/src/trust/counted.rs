@@ -14,12 +14,13 @@ use runtime::Metrics;
 /// The package of all contracts between roles, as it begins a path.
 const PACKAGE: &str = "/turnbuckle.fabric.v1.";
 /// All methods between roles. Strangers may name others: those share a label.
-const METHODS: [&str; 11] = [
+const METHODS: [&str; 12] = [
     "ConfigService/Watch",
     "ConfigService/GetPlatform",
     "ConfigService/GetTenant",
     "ConfigService/NoteKeyUses",
     "LeaseService/Lease",
+    "LeaseService/Credential",
     "LeaseService/NoteToolsChanged",
     "WorkerService/Execute",
     "WorkerService/ListTools",
