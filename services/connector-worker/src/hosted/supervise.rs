@@ -95,7 +95,8 @@ impl Supervisor {
         };
         tokio::select! {
             biased;
-            end = watch => end,
+            // One that was told to end and does so at once may be seen to have ended first.
+            end = watch => process.stop.borrow().clone().unwrap_or(end),
             end = asked(process) => end,
             () = shutdown.ending() => End::WorkerEnds,
             () = silent(process, self.start_timeout) => End::Silent(self.start_timeout.as_secs()),
