@@ -249,6 +249,11 @@ pub mod account {
         Unspecified = 0,
         Oauth = 1,
         Token = 2,
+        /// These are of programs that sign in by themselves.
+        ClientCredentials = 3,
+        JwtBearer = 4,
+        AccountCredentials = 5,
+        AppInstallation = 6,
     }
     impl Method {
         /// String value of the enum field names used in the ProtoBuf definition.
@@ -260,6 +265,10 @@ pub mod account {
                 Self::Unspecified => "METHOD_UNSPECIFIED",
                 Self::Oauth => "METHOD_OAUTH",
                 Self::Token => "METHOD_TOKEN",
+                Self::ClientCredentials => "METHOD_CLIENT_CREDENTIALS",
+                Self::JwtBearer => "METHOD_JWT_BEARER",
+                Self::AccountCredentials => "METHOD_ACCOUNT_CREDENTIALS",
+                Self::AppInstallation => "METHOD_APP_INSTALLATION",
             }
         }
         /// Creates an enum from field names used in the ProtoBuf definition.
@@ -268,6 +277,10 @@ pub mod account {
                 "METHOD_UNSPECIFIED" => Some(Self::Unspecified),
                 "METHOD_OAUTH" => Some(Self::Oauth),
                 "METHOD_TOKEN" => Some(Self::Token),
+                "METHOD_CLIENT_CREDENTIALS" => Some(Self::ClientCredentials),
+                "METHOD_JWT_BEARER" => Some(Self::JwtBearer),
+                "METHOD_ACCOUNT_CREDENTIALS" => Some(Self::AccountCredentials),
+                "METHOD_APP_INSTALLATION" => Some(Self::AppInstallation),
                 _ => None,
             }
         }
@@ -409,13 +422,108 @@ pub struct CreateAccountRequest {
     pub username: ::prost::alloc::string::String,
     #[prost(string, tag = "5")]
     pub password: ::prost::alloc::string::String,
+    /// Instead of `token`, and for administrators alone.
+    #[prost(message, optional, tag = "6")]
+    pub sign_in: ::core::option::Option<SignIn>,
+}
+/// What a program signs in at a provider with, by itself: no person consents. Which fields there must
+/// be depends on `kind`. Input only.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SignIn {
+    #[prost(enumeration = "sign_in::Kind", tag = "1")]
+    pub kind: i32,
+    /// Of CLIENT_CREDENTIALS and ACCOUNT_CREDENTIALS; of APP_INSTALLATION the app's client id or number.
+    #[prost(string, tag = "2")]
+    pub client_id: ::prost::alloc::string::String,
+    /// Of CLIENT_CREDENTIALS, if there is no `private_key`, and of ACCOUNT_CREDENTIALS.
+    #[prost(string, tag = "3")]
+    pub client_secret: ::prost::alloc::string::String,
+    /// In PEM. Of APP_INSTALLATION, and of CLIENT_CREDENTIALS in the place of `client_secret`; Microsoft
+    /// needs the certificate in the same text.
+    #[prost(string, tag = "4")]
+    pub private_key: ::prost::alloc::string::String,
+    /// What the provider knows `private_key` by, where it wants to be told.
+    #[prost(string, tag = "5")]
+    pub key_id: ::prost::alloc::string::String,
+    /// Of JWT_BEARER: the JSON key file of the service account.
+    #[prost(string, tag = "6")]
+    pub service_account: ::prost::alloc::string::String,
+    /// Of JWT_BEARER: the address of the person it acts for, by domain-wide delegation.
+    #[prost(string, tag = "7")]
+    pub subject: ::prost::alloc::string::String,
+    /// Of ACCOUNT_CREDENTIALS.
+    #[prost(string, tag = "8")]
+    pub account_id: ::prost::alloc::string::String,
+    /// Of APP_INSTALLATION.
+    #[prost(string, tag = "9")]
+    pub installation_id: ::prost::alloc::string::String,
+    /// Of CLIENT_CREDENTIALS and JWT_BEARER: what is asked for, whatever the tools need.
+    #[prost(string, repeated, tag = "10")]
+    pub scopes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Nested message and enum types in `SignIn`.
+pub mod sign_in {
+    /// How the program gets its tokens.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Kind {
+        /// Never right.
+        Unspecified = 0,
+        /// An OAuth client's own tokens (Microsoft; remote MCP servers).
+        ClientCredentials = 1,
+        /// A service account's (Google).
+        JwtBearer = 2,
+        /// A server-to-server app's (Zoom).
+        AccountCredentials = 3,
+        /// An installed app's (GitHub).
+        AppInstallation = 4,
+    }
+    impl Kind {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "KIND_UNSPECIFIED",
+                Self::ClientCredentials => "KIND_CLIENT_CREDENTIALS",
+                Self::JwtBearer => "KIND_JWT_BEARER",
+                Self::AccountCredentials => "KIND_ACCOUNT_CREDENTIALS",
+                Self::AppInstallation => "KIND_APP_INSTALLATION",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "KIND_UNSPECIFIED" => Some(Self::Unspecified),
+                "KIND_CLIENT_CREDENTIALS" => Some(Self::ClientCredentials),
+                "KIND_JWT_BEARER" => Some(Self::JwtBearer),
+                "KIND_ACCOUNT_CREDENTIALS" => Some(Self::AccountCredentials),
+                "KIND_APP_INSTALLATION" => Some(Self::AppInstallation),
+                _ => None,
+            }
+        }
+    }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct UpdateAccountRequest {
     /// `name` says which. `display_name`, if it is not empty, and `preferred`, if it is set, are what
-    /// changes.
+    /// changes; `variables` are read with `sign_in` alone.
     #[prost(message, optional, tag = "1")]
     pub account: ::core::option::Option<Account>,
+    /// Of a program's account: what it signs in with from now on. Of the same kind as before, and whole.
+    #[prost(message, optional, tag = "2")]
+    pub sign_in: ::core::option::Option<SignIn>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DisconnectAccountRequest {
@@ -798,7 +906,7 @@ pub mod account_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Makes an account of a token that somebody has.
+        /// Makes an account of a token that somebody has, or of what a program signs in with.
         pub async fn create_account(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateAccountRequest>,
@@ -825,7 +933,8 @@ pub mod account_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Renames an account, or has its owner's calls made with it.
+        /// Renames an account, has its owner's calls made with it, or replaces what its program signs in
+        /// with.
         pub async fn update_account(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdateAccountRequest>,
@@ -946,12 +1055,13 @@ pub mod account_service_server {
             &self,
             request: tonic::Request<super::GetAccountRequest>,
         ) -> std::result::Result<tonic::Response<super::Account>, tonic::Status>;
-        /// Makes an account of a token that somebody has.
+        /// Makes an account of a token that somebody has, or of what a program signs in with.
         async fn create_account(
             &self,
             request: tonic::Request<super::CreateAccountRequest>,
         ) -> std::result::Result<tonic::Response<super::Account>, tonic::Status>;
-        /// Renames an account, or has its owner's calls made with it.
+        /// Renames an account, has its owner's calls made with it, or replaces what its program signs in
+        /// with.
         async fn update_account(
             &self,
             request: tonic::Request<super::UpdateAccountRequest>,
@@ -1828,7 +1938,7 @@ pub struct ChangedTools {
     pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Something that a connector can be.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ConnectorType {
     /// What `Connector.type` is set to.
     #[prost(string, tag = "1")]
@@ -1840,6 +1950,13 @@ pub struct ConnectorType {
     pub tools: ::core::option::Option<i32>,
     #[prost(enumeration = "connector_type::Kind", tag = "4")]
     pub kind: i32,
+    /// What its config may hold.
+    #[prost(message, repeated, tag = "5")]
+    pub settings: ::prost::alloc::vec::Vec<ConnectorSetting>,
+    /// Where calls of an account can go whose connector has no `base_url`: an account of a token that
+    /// somebody pasted must say the variables of one of these. Empty where all go to one address.
+    #[prost(message, repeated, tag = "6")]
+    pub account_addresses: ::prost::alloc::vec::Vec<AccountAddress>,
 }
 /// Nested message and enum types in `ConnectorType`.
 pub mod connector_type {
@@ -1886,6 +2003,83 @@ pub mod connector_type {
             }
         }
     }
+}
+/// A setting of a connector.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConnectorSetting {
+    /// In the config, e.g. `base_url`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(enumeration = "connector_setting::Required", tag = "2")]
+    pub required: i32,
+    #[prost(string, tag = "3")]
+    pub description: ::prost::alloc::string::String,
+    /// What holds without it; empty: nothing.
+    #[prost(string, tag = "4")]
+    pub default: ::prost::alloc::string::String,
+    /// What it can look like, with what is yours to say in braces.
+    #[prost(string, repeated, tag = "5")]
+    pub examples: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Nested message and enum types in `ConnectorSetting`.
+pub mod connector_setting {
+    /// Who must say it.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Required {
+        /// Never answered.
+        Unspecified = 0,
+        /// Each connector.
+        Always = 1,
+        /// A connector with a token of its own: accounts say for themselves where their calls go.
+        WithToken = 2,
+        /// None.
+        Never = 3,
+    }
+    impl Required {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "REQUIRED_UNSPECIFIED",
+                Self::Always => "REQUIRED_ALWAYS",
+                Self::WithToken => "REQUIRED_WITH_TOKEN",
+                Self::Never => "REQUIRED_NEVER",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "REQUIRED_UNSPECIFIED" => Some(Self::Unspecified),
+                "REQUIRED_ALWAYS" => Some(Self::Always),
+                "REQUIRED_WITH_TOKEN" => Some(Self::WithToken),
+                "REQUIRED_NEVER" => Some(Self::Never),
+                _ => None,
+            }
+        }
+    }
+}
+/// An address that is made of what an account says.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AccountAddress {
+    /// With the variables in braces, e.g. `<https://{site}.example.com`.>
+    #[prost(string, tag = "1")]
+    pub url: ::prost::alloc::string::String,
+    /// Their names: keys of the account's `variables`.
+    #[prost(string, repeated, tag = "2")]
+    pub variables: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// A hosted server, as its worker sees it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -881,6 +881,9 @@ pub struct CredentialRequest {
     /// A person can be shown a link, if one is missing.
     #[prost(bool, tag = "6")]
     pub wants_link: bool,
+    /// "bot" or "user": whose token it must be. Empty: any.
+    #[prost(string, tag = "7")]
+    pub token_kind: ::prost::alloc::string::String,
 }
 /// One pair of tokens of an account.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

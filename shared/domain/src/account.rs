@@ -66,6 +66,15 @@ pub enum AccountMethod {
     OAuth,
     /// By a key or token that its owner pasted.
     Token,
+    /// By a program that signs in by itself, with what an administrator gave it: an OAuth client's
+    /// own id and secret or key (RFC 6749 §4.4).
+    ClientCredentials,
+    /// The same, with the key of a service account (RFC 7523 §2.1).
+    JwtBearer,
+    /// The same, with an OAuth client's secret for one account of the provider's (Zoom).
+    AccountCredentials,
+    /// The same, with the key of an app that somebody installed (GitHub).
+    AppInstallation,
 }
 
 /// Whether calls can be made with it.
@@ -103,11 +112,29 @@ impl std::str::FromStr for AccountState {
 }
 
 impl AccountMethod {
+    pub const ALL: [Self; 6] = [
+        Self::OAuth,
+        Self::Token,
+        Self::ClientCredentials,
+        Self::JwtBearer,
+        Self::AccountCredentials,
+        Self::AppInstallation,
+    ];
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::OAuth => "oauth",
             Self::Token => "token",
+            Self::ClientCredentials => "client_credentials",
+            Self::JwtBearer => "jwt_bearer",
+            Self::AccountCredentials => "account_credentials",
+            Self::AppInstallation => "app_installation",
         }
+    }
+
+    /// Whether a program signs in by itself: its tokens are not refreshed but asked for anew.
+    pub const fn is_programs_own(self) -> bool {
+        !matches!(self, Self::OAuth | Self::Token)
     }
 }
 
@@ -115,9 +142,37 @@ impl std::str::FromStr for AccountMethod {
     type Err = InvalidAccountWord;
 
     fn from_str(text: &str) -> Result<Self, InvalidAccountWord> {
-        [Self::OAuth, Self::Token]
+        Self::ALL
             .into_iter()
             .find(|method| method.as_str() == text)
+            .ok_or(InvalidAccountWord)
+    }
+}
+
+/// Whose token requests are made with, of a provider that tells a bot's and a user's apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenKind {
+    Bot,
+    User,
+}
+
+impl TokenKind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bot => "bot",
+            Self::User => "user",
+        }
+    }
+}
+
+impl std::str::FromStr for TokenKind {
+    type Err = InvalidAccountWord;
+
+    fn from_str(text: &str) -> Result<Self, InvalidAccountWord> {
+        [Self::Bot, Self::User]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
             .ok_or(InvalidAccountWord)
     }
 }
@@ -143,6 +198,17 @@ pub struct AccountSecrets {
     /// refresh that answers for somebody else is not believed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
+    /// What a program signs in with by itself, where the tokens come of that: a document of crate
+    /// `oauth`. Never leaves the control-plane.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
+}
+
+impl AccountSecrets {
+    /// Whether there is something to get newer tokens with.
+    pub const fn is_renewable(&self) -> bool {
+        self.refresh_token.is_some() || self.user_refresh_token.is_some() || self.program.is_some()
+    }
 }
 
 impl std::fmt::Debug for AccountSecrets {

@@ -22,6 +22,7 @@ mod upstream;
 pub use access::{Action, Denied, Principal, authorize};
 pub use account::{
     Account, AccountMethod, AccountOwner, AccountSecrets, AccountState, InvalidAccountWord,
+    TokenKind,
 };
 pub use canonical::canonical_json;
 pub use connector::{

@@ -81,6 +81,9 @@ pub struct Request {
     /// The client knows no tasks, and would not understand what it lacks: a call of a tool that
     /// becomes a task is waited for.
     pub to_its_end: bool,
+    /// It surely changes nothing: where its worker is lost, another one may run it. Of use to who
+    /// chooses a worker, and to nobody behind that.
+    pub only_reads: bool,
 }
 
 impl Request {
@@ -96,6 +99,7 @@ impl Request {
             progress: false,
             inputs: None,
             to_its_end: false,
+            only_reads: false,
         }
     }
 }

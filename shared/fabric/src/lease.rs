@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::{AccountId, AccountMethod, Connector, ConnectorId, ConnectorSecrets, KeyId, TenantId};
+use domain::{
+    AccountId, AccountMethod, Connector, ConnectorId, ConnectorSecrets, KeyId, TenantId, TokenKind,
+};
 use futures_util::future::BoxFuture;
 use secrecy::{SecretBox, SecretString};
 
@@ -22,6 +24,9 @@ pub struct CredentialRequest {
     pub tenant: TenantId,
     pub connector: ConnectorId,
     pub key: KeyId,
+    /// Whose token it must be, where the provider tells them apart and the call needs one kind:
+    /// the nearest credential of that kind then, whichever is preferred. None: any.
+    pub token_kind: Option<TokenKind>,
     /// The credential that the provider refused (401), if that is why another is asked for. If
     /// its generation is still the newest, it is refreshed or ended.
     pub refused: Option<(AccountId, i64)>,

@@ -28,7 +28,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::TenantCreated => "tenant_created",
             Self::TenantSaved => "tenant_saved",
@@ -52,6 +52,10 @@ const KEPT: i64 = 100_000;
 
 const NEXT_REVISION: &str =
     "UPDATE revision_counter SET last = last + 1 WHERE one_row = 1 RETURNING last";
+/// Touches the counter so that it stays as it is until the transaction ends.
+const HOLD_REVISION: &str =
+    "UPDATE revision_counter SET last = last WHERE one_row = 1 RETURNING last";
+const TAKE_REVISIONS: &str = "UPDATE revision_counter SET last = $1 WHERE one_row = 1";
 const LAST_REVISION: &str = "SELECT last FROM revision_counter WHERE one_row = 1";
 const RECORD_CHANGE: &str = "
     INSERT INTO config_changes (revision, tenant_id, tenant_slug, kind)
@@ -159,6 +163,22 @@ async fn record_with_slug(
     )?;
     execute!(&mut *tx, sqlx::query(TRIM_CHANGES).bind(revision - KEPT))?;
     Ok(revision)
+}
+
+/// The number of the last change, and no other from here until this transaction's end: for several
+/// changes at once, to be followed by [`took`]. To be called last, as [`record`].
+pub(crate) async fn hold(tx: &mut Tx) -> Result<i64, StorageError> {
+    tx.enter(Scope::Platform).await?;
+    let (last,): (i64,) = fetch_one!(tx, sqlx::query_as(HOLD_REVISION))?;
+    Ok(last)
+}
+
+/// Says how many numbers after `last`, which is held, were given.
+pub(crate) async fn took(tx: &mut Tx, last: i64, changes: usize) -> Result<(), StorageError> {
+    let last = last + i64::try_from(changes).unwrap_or(KEPT);
+    execute!(&mut *tx, sqlx::query(TAKE_REVISIONS).bind(last))?;
+    execute!(tx, sqlx::query(TRIM_CHANGES).bind(last - KEPT))?;
+    Ok(())
 }
 
 /// The number of the last change that this transaction sees.

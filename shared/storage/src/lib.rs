@@ -25,6 +25,7 @@ mod readings;
 mod remembered;
 mod row;
 mod sealed;
+mod served;
 mod snapshot;
 mod tenants;
 #[cfg(feature = "testing")]

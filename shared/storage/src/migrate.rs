@@ -49,6 +49,8 @@ const MIGRATIONS: &[Migration] = &[
     migration!(4, "0004_tool_order.sql"),
     migration!(5, "0005_readings.sql"),
     migration!(6, "0006_accounts.sql"),
+    migration!(7, "0007_programs.sql"),
+    migration!(8, "0008_registrations.sql"),
 ];
 
 /// Any number will do, as long as nobody else takes the same ("turnbuck" in ASCII).

@@ -2,6 +2,7 @@
 
 use domain::TenantId;
 use domain::limits::OAUTH_CLIENTS_PER_OWNER;
+use fabric::Change;
 use secrecy::{ExposeSecret, SecretString};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -10,45 +11,55 @@ use crate::accounts::connectors_changed;
 use crate::changes::{self, Kind};
 use crate::error::Constraint;
 use crate::row::{corrupt, from_json, micros, time, to_json};
-use crate::sealed::OAUTH_CLIENT_SECRET;
+use crate::sealed::{OAUTH_CLIENT_REGISTRATION, OAUTH_CLIENT_SECRET, SealedColumn};
+use crate::served::record_served;
 use crate::tx::{Tx, execute, fetch_all, fetch_one, fetch_optional};
 use crate::{Storage, StorageError, TenantStorage};
 
 /// In these statements `$1` is whose it is: a tenant, or NULL for the operator.
 const CREATE_CLIENT: &str = "
     INSERT INTO oauth_clients (tenant_id, id, provider, client_id, settings, generation, sealed,
-                               created_at, updated_at, version)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+                               registration, created_at, updated_at, version)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 const COUNT_CLIENTS: &str = "
     SELECT COUNT(*) FROM oauth_clients
     WHERE tenant_id IS NOT DISTINCT FROM $1";
 const FIND_CLIENT: &str = "
-    SELECT id, tenant_id, provider, client_id, settings, generation, sealed, created_at,
-           updated_at, version
+    SELECT id, tenant_id, provider, client_id, settings, generation, sealed, registration,
+           created_at, updated_at, version
     FROM oauth_clients
     WHERE tenant_id IS NOT DISTINCT FROM $1 AND provider = $2";
 const LIST_CLIENTS: &str = "
-    SELECT id, tenant_id, provider, client_id, settings, generation, sealed, created_at,
-           updated_at, version
+    SELECT id, tenant_id, provider, client_id, settings, generation, sealed, registration,
+           created_at, updated_at, version
     FROM oauth_clients
     WHERE tenant_id IS NOT DISTINCT FROM $1 AND id > $2
     ORDER BY id
     LIMIT $3";
 /// The tenant's own, or the operator's.
 const FIND_CLIENT_BY_ID: &str = "
-    SELECT id, tenant_id, provider, client_id, settings, generation, sealed, created_at,
-           updated_at, version
+    SELECT id, tenant_id, provider, client_id, settings, generation, sealed, registration,
+           created_at, updated_at, version
     FROM oauth_clients
     WHERE id = $1 AND (tenant_id = $2 OR tenant_id IS NULL)";
 const SAVE_CLIENT: &str = "
     UPDATE oauth_clients
-    SET client_id = $3, settings = $4, generation = $5, sealed = $6, updated_at = $7, version = $8
+    SET client_id = $3, settings = $4, generation = $5, sealed = $6, registration = $7,
+        updated_at = $8, version = $9
     WHERE tenant_id IS NOT DISTINCT FROM $1 AND id = $2";
 /// Touches the row so that it stays as it is until the transaction ends.
 const HOLD_CLIENT: &str = "
     UPDATE oauth_clients SET version = version
     WHERE tenant_id IS NOT DISTINCT FROM $1 AND provider = $2
     RETURNING id, client_id, version, created_at";
+/// Those that no account was connected with.
+const LIST_UNUSED_CLIENTS: &str = "
+    SELECT id, tenant_id, provider, client_id, settings, generation, sealed, registration,
+           created_at, updated_at, version
+    FROM oauth_clients
+    WHERE tenant_id = $1
+      AND NOT EXISTS (SELECT 1 FROM accounts WHERE accounts.oauth_client_id = oauth_clients.id)
+    ORDER BY id";
 const DELETE_CLIENT: &str = "
     DELETE FROM oauth_clients
     WHERE tenant_id IS NOT DISTINCT FROM $1 AND id = $2";
@@ -67,6 +78,8 @@ pub struct OAuthClientRow {
     pub client_id: String,
     /// None for a public client.
     pub secret: Option<SecretString>,
+    /// What ends a registration that was made by itself, where its server gave something for that.
+    pub registration: Option<SecretString>,
     /// Whatever else must be known of it, and is no secret. Storage does not look into it.
     pub settings: serde_json::Value,
     pub created_at: OffsetDateTime,
@@ -83,6 +96,7 @@ struct Row {
     settings: String,
     generation: i64,
     sealed: Option<Vec<u8>>,
+    registration: Option<Vec<u8>>,
     created_at: i64,
     updated_at: i64,
     version: i64,
@@ -90,7 +104,8 @@ struct Row {
 
 impl Storage {
     /// Stores a registration of the operator's, in the place of the one for its provider if there
-    /// is one, and returns it as it is stored.
+    /// is one, and returns it as it is stored, with the changes that this is to the tenants that it
+    /// serves.
     ///
     /// One with another `client_id` is another registration: it gets the new id, and accounts that
     /// were connected with the one before can be refreshed no more. Else id and creation time stay.
@@ -103,11 +118,12 @@ impl Storage {
         &self,
         client: &OAuthClientRow,
         expected: Option<i64>,
-    ) -> Result<OAuthClientRow, StorageError> {
+    ) -> Result<(Vec<Change>, OAuthClientRow), StorageError> {
         let mut tx = self.write().await?;
         let stored = self.put_client(&mut tx, None, client, expected).await?;
+        let changes = record_served(&mut tx, &client.provider).await?;
         tx.commit().await?;
-        Ok(stored)
+        Ok((changes, stored))
     }
 
     /// The operator's registration at a provider.
@@ -129,8 +145,9 @@ impl Storage {
         self.clients_of(&mut tx, None, after, limit).await
     }
 
-    /// Deletes a registration of the operator's. Accounts that were connected with it stay, and
-    /// can be refreshed no more.
+    /// Deletes a registration of the operator's, and returns the changes that this is to the
+    /// tenants that it served. Accounts that were connected with it stay, and can be refreshed no
+    /// more.
     ///
     /// # Errors
     /// `NotFound`; `VersionMismatch` when `expected` is given and is not the stored version.
@@ -138,10 +155,12 @@ impl Storage {
         &self,
         provider: &str,
         expected: Option<i64>,
-    ) -> Result<(), StorageError> {
+    ) -> Result<Vec<Change>, StorageError> {
         let mut tx = self.write().await?;
         remove_client(&mut tx, None, provider, expected).await?;
-        tx.commit().await
+        let changes = record_served(&mut tx, provider).await?;
+        tx.commit().await?;
+        Ok(changes)
     }
 
     async fn put_client(
@@ -184,7 +203,7 @@ impl Storage {
         if usize::try_from(count).is_ok_and(|count| count >= OAUTH_CLIENTS_PER_OWNER) {
             return Err(StorageError::Conflict(Constraint::LimitReached));
         }
-        let (generation, sealed) = self.seal_client(tx, client).await?;
+        let (generation, [sealed, registration]) = self.seal_client(tx, client).await?;
         execute!(
             &mut *tx,
             sqlx::query(CREATE_CLIENT)
@@ -195,6 +214,7 @@ impl Storage {
                 .bind(to_json(&client.settings))
                 .bind(generation)
                 .bind(sealed)
+                .bind(registration)
                 .bind(micros(client.created_at))
                 .bind(micros(client.updated_at))
                 .bind(client.version)
@@ -207,7 +227,7 @@ impl Storage {
         tx: &mut Tx,
         client: &OAuthClientRow,
     ) -> Result<(), StorageError> {
-        let (generation, sealed) = self.seal_client(tx, client).await?;
+        let (generation, [sealed, registration]) = self.seal_client(tx, client).await?;
         execute!(
             &mut *tx,
             sqlx::query(SAVE_CLIENT)
@@ -217,6 +237,7 @@ impl Storage {
                 .bind(to_json(&client.settings))
                 .bind(generation)
                 .bind(sealed)
+                .bind(registration)
                 .bind(micros(client.updated_at))
                 .bind(client.version)
         )?;
@@ -266,33 +287,43 @@ impl Storage {
         &self,
         tx: &mut Tx,
         client: &OAuthClientRow,
-    ) -> Result<(i64, Option<Vec<u8>>), StorageError> {
+    ) -> Result<(i64, [Option<Vec<u8>>; 2]), StorageError> {
         let owner = self.sealing_key(tx, client.tenant).await?;
-        let sealed = client.secret.as_ref().map(|secret| {
-            let plain = secret.expose_secret().as_bytes();
-            owner.seal(&OAUTH_CLIENT_SECRET, &client.id.to_string(), plain)
-        });
-        Ok((i64::from(owner.generation), sealed))
+        let sealed = |column, secret: &Option<SecretString>| {
+            let plain = secret.as_ref()?.expose_secret().as_bytes();
+            Some(owner.seal(column, &client.id.to_string(), plain))
+        };
+        let both = [
+            sealed(&OAUTH_CLIENT_SECRET, &client.secret),
+            sealed(&OAUTH_CLIENT_REGISTRATION, &client.registration),
+        ];
+        Ok((i64::from(owner.generation), both))
     }
 
     async fn open_client(&self, tx: &mut Tx, row: Row) -> Result<OAuthClientRow, StorageError> {
         let tenant = row.tenant_id.map(TenantId::new);
-        let secret = match &row.sealed {
-            None => None,
-            Some(sealed) => {
-                let owner = self.opening_key(tx, tenant, row.generation).await?;
-                let plain = owner.open(&OAUTH_CLIENT_SECRET, &row.id.to_string(), sealed)?;
-                let text = std::str::from_utf8(&plain)
-                    .map_err(|_| corrupt("secret of an OAuth client", "no text"))?;
-                Some(SecretString::from(text))
-            }
-        };
+        let (mut secret, mut registration) = (None, None);
+        if row.sealed.is_some() || row.registration.is_some() {
+            let owner = self.opening_key(tx, tenant, row.generation).await?;
+            let opened = |column: &SealedColumn, sealed: Option<&Vec<u8>>| {
+                let Some(sealed) = sealed else {
+                    return Ok(None);
+                };
+                let plain = owner.open(column, &row.id.to_string(), sealed)?;
+                let text = std::str::from_utf8(&plain);
+                let text = text.map_err(|_| corrupt("secret of an OAuth client", "no text"))?;
+                Ok::<_, StorageError>(Some(SecretString::from(text)))
+            };
+            secret = opened(&OAUTH_CLIENT_SECRET, row.sealed.as_ref())?;
+            registration = opened(&OAUTH_CLIENT_REGISTRATION, row.registration.as_ref())?;
+        }
         Ok(OAuthClientRow {
             id: row.id,
             tenant,
             provider: row.provider,
             client_id: row.client_id,
             secret,
+            registration,
             settings: from_json("settings of an OAuth client", &row.settings)?,
             created_at: time(row.created_at)?,
             updated_at: time(row.updated_at)?,
@@ -360,6 +391,20 @@ impl TenantStorage<'_> {
         let mut tx = self.read().await?;
         let tenant = Some(self.tenant);
         self.storage.clients_of(&mut tx, tenant, after, limit).await
+    }
+
+    /// Those of this tenant's registrations that no account is connected with.
+    pub async fn list_unused_oauth_clients(&self) -> Result<Vec<OAuthClientRow>, StorageError> {
+        let mut tx = self.read().await?;
+        let rows: Vec<Row> = fetch_all!(
+            &mut tx,
+            sqlx::query_as(LIST_UNUSED_CLIENTS).bind(self.tenant.as_uuid())
+        )?;
+        let mut clients = Vec::with_capacity(rows.len());
+        for row in rows {
+            clients.push(self.storage.open_client(&mut tx, row).await?);
+        }
+        Ok(clients)
     }
 
     /// As [`Storage::delete_oauth_client`], of this tenant.

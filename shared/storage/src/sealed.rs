@@ -32,6 +32,11 @@ pub(crate) const OAUTH_CLIENT_SECRET: SealedColumn = SealedColumn {
     table: "oauth_clients",
     column: "sealed",
 };
+/// What ends a registration at its server, as it is. Row: the client's id.
+pub(crate) const OAUTH_CLIENT_REGISTRATION: SealedColumn = SealedColumn {
+    table: "oauth_clients",
+    column: "registration",
+};
 /// An account's tokens, as one JSON document. Row: the account's id.
 pub(crate) const ACCOUNT_TOKENS: SealedColumn = SealedColumn {
     table: "accounts",
@@ -48,6 +53,7 @@ pub const SEALED_COLUMNS: &[SealedColumn] = &[
     CONNECTOR_SECRETS,
     REMEMBERED_RESPONSE,
     OAUTH_CLIENT_SECRET,
+    OAUTH_CLIENT_REGISTRATION,
     ACCOUNT_TOKENS,
     CONNECT_FLOW_DETAILS,
 ];

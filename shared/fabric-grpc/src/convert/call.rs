@@ -129,6 +129,7 @@ pub fn call_from(call: v1::Call) -> Result<(Call, bool), Invalid> {
                 state: inputs.state,
             }),
             to_its_end: call.to_its_end,
+            only_reads: false,
         },
     };
     Ok((from, call.heard))

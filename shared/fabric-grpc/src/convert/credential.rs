@@ -18,6 +18,9 @@ pub(crate) fn credential_request_to(request: CredentialRequest) -> v1::Credentia
         refused: request.refused.map(generation_to),
         further_scopes: request.further_scopes,
         wants_link: request.wants_link,
+        token_kind: request
+            .token_kind
+            .map_or_else(String::new, |kind| kind.as_str().to_owned()),
     }
 }
 
@@ -33,6 +36,10 @@ pub(crate) fn credential_request_from(
         refused: request.refused.map(generation_from).transpose()?,
         further_scopes: request.further_scopes,
         wants_link: request.wants_link,
+        token_kind: match request.token_kind.as_str() {
+            "" => None,
+            kind => Some(parse(kind, "token_kind")?),
+        },
     })
 }
 

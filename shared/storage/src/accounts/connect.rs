@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::held::{HeldAccount, HeldRow, LIST_HELD_OF_KEY};
-use super::{Row, columns, connectors_changed, owner_column};
+use super::{Row, columns, connectors_changed, method_columns, owner_column};
 use crate::changes::{self, Kind};
 use crate::connect_flows::ConnectFlow;
 use crate::error::Constraint;
@@ -35,16 +35,18 @@ const PREFER_LAST: &str = "
 const CREATE_ACCOUNT: &str = "
     INSERT INTO accounts (tenant_id, id, connector_id, owner, name, method, state, preferred,
                           subject, scopes, variables, token_generation, generation, sealed,
-                          oauth_client_id, expires_at, refresh_at, problem, created_at, updated_at)
+                          oauth_client_id, expires_at, refresh_at, problem, created_at, updated_at,
+                          minted_by)
     VALUES ($1, $2, $3, $4, $5, $6, 'connected', $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-            NULL, $17, $18)";
+            NULL, $17, $18, $19)";
 /// Voids every renewal under way by the new generation.
 const RECONNECT_ACCOUNT: &str = "
     UPDATE accounts
     SET name = $3, method = $4, state = 'connected', preferred = $5, subject = $6, scopes = $7,
         variables = $8, token_generation = token_generation + 1, generation = $9, sealed = $10,
         oauth_client_id = $11, expires_at = $12, refresh_at = $13, problem = NULL, failures = 0,
-        renewing_by = NULL, renewing_until = NULL, refreshed_at = NULL, updated_at = $14
+        renewing_by = NULL, renewing_until = NULL, refreshed_at = NULL, updated_at = $14,
+        minted_by = $15
     WHERE tenant_id = $1 AND id = $2";
 const CHANGE_ACCOUNT: &str = "
     UPDATE accounts SET name = $3, preferred = $4, updated_at = $5
@@ -236,6 +238,7 @@ impl TenantStorage<'_> {
             .storage
             .seal_tokens(tx, self.tenant, account.id, &new.secrets)
             .await?;
+        let (method, minted_by) = method_columns(account.method);
         execute!(
             &mut *tx,
             sqlx::query(CREATE_ACCOUNT)
@@ -244,7 +247,7 @@ impl TenantStorage<'_> {
                 .bind(connector.as_uuid())
                 .bind(owner)
                 .bind(account.name.as_str())
-                .bind(account.method.as_str())
+                .bind(method)
                 .bind(preferred)
                 .bind(account.subject.as_deref())
                 .bind(to_json(&account.scopes))
@@ -257,6 +260,7 @@ impl TenantStorage<'_> {
                 .bind(new.refresh_at.map(micros))
                 .bind(micros(account.created_at))
                 .bind(micros(account.updated_at))
+                .bind(minted_by)
         )?;
         Ok(())
     }
@@ -271,13 +275,14 @@ impl TenantStorage<'_> {
             .storage
             .seal_tokens(tx, self.tenant, account.id, &new.secrets)
             .await?;
+        let (method, minted_by) = method_columns(account.method);
         execute!(
             &mut *tx,
             sqlx::query(RECONNECT_ACCOUNT)
                 .bind(self.tenant.as_uuid())
                 .bind(account.id.as_uuid())
                 .bind(account.name.as_str())
-                .bind(account.method.as_str())
+                .bind(method)
                 .bind(account.preferred)
                 .bind(account.subject.as_deref())
                 .bind(to_json(&account.scopes))
@@ -288,6 +293,7 @@ impl TenantStorage<'_> {
                 .bind(account.expires_at.map(micros))
                 .bind(new.refresh_at.map(micros))
                 .bind(micros(account.updated_at))
+                .bind(minted_by)
         )?;
         Ok(())
     }

@@ -22,7 +22,8 @@ const LIST_ACCOUNTS: &str = columns!(
 macro_rules! held {
     ($rest:literal) => {
         concat!(
-            "SELECT id, tenant_id, connector_id, owner, name, method, state, preferred, subject, ",
+            "SELECT id, tenant_id, connector_id, owner, name, ",
+            "COALESCE(minted_by, method) AS method, state, preferred, subject, ",
             "scopes, variables, token_generation, expires_at, problem, created_at, updated_at, ",
             "refreshed_at, generation, sealed, oauth_client_id, refresh_at, renewing_by, ",
             "renewing_until, fence, failures FROM accounts ",
@@ -36,6 +37,13 @@ const FIND_CREDENTIAL: &str = held!(
     "WHERE tenant_id = $1 AND connector_id = $2 AND preferred AND (owner = $3 OR owner IS NULL)
      ORDER BY CASE WHEN owner IS NULL THEN 1 ELSE 0 END
      LIMIT 1"
+);
+/// All of them, those that are of use and preferred first.
+const LIST_CREDENTIALS: &str = held!(
+    "WHERE tenant_id = $1 AND connector_id = $2 AND (owner = $3 OR owner IS NULL)
+     ORDER BY CASE WHEN owner IS NULL THEN 1 ELSE 0 END, preferred DESC,
+       CASE WHEN state = 'connected' THEN 0 ELSE 1 END, id DESC
+     LIMIT $4"
 );
 const LIST_HELD: &str = held!(
     "WHERE tenant_id = $1 AND ($2 IS NULL OR connector_id = $2) AND id > $3
@@ -152,6 +160,27 @@ impl TenantStorage<'_> {
                 .bind(key.as_uuid())
         )?;
         self.opened_row(&mut tx, row).await
+    }
+
+    /// All that calls of a key to a connector may be made with, the nearest first: the key's own
+    /// before the tenant's, of these the preferred one, then those that are not over, the latest
+    /// first. At most `limit`.
+    pub async fn credentials(
+        &self,
+        connector: ConnectorId,
+        key: KeyId,
+        limit: u32,
+    ) -> Result<Vec<HeldAccount>, StorageError> {
+        let mut tx = self.read().await?;
+        let rows: Vec<HeldRow> = fetch_all!(
+            &mut tx,
+            sqlx::query_as(LIST_CREDENTIALS)
+                .bind(self.tenant.as_uuid())
+                .bind(connector.as_uuid())
+                .bind(key.as_uuid())
+                .bind(i64::from(limit))
+        )?;
+        self.opened_rows(&mut tx, rows).await
     }
 
     /// Accounts with their tokens, of one connector or of all of this tenant: for who must have

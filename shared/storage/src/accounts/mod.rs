@@ -7,7 +7,9 @@ mod connect;
 mod held;
 mod renewal;
 
-use domain::{Account, AccountId, AccountOwner, AccountSecrets, ConnectorId, KeyId, TenantId};
+use domain::{
+    Account, AccountId, AccountMethod, AccountOwner, AccountSecrets, ConnectorId, KeyId, TenantId,
+};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -24,7 +26,8 @@ pub use renewal::{Claim, Claimed, DueRenewal, Kept, RenewedTokens};
 macro_rules! columns {
     ($rest:literal) => {
         concat!(
-            "SELECT id, tenant_id, connector_id, owner, name, method, state, preferred, subject, ",
+            "SELECT id, tenant_id, connector_id, owner, name, ",
+            "COALESCE(minted_by, method) AS method, state, preferred, subject, ",
             "scopes, variables, token_generation, expires_at, problem, created_at, updated_at, ",
             "refreshed_at FROM accounts ",
             $rest
@@ -82,6 +85,15 @@ impl TryFrom<Row> for Account {
             updated_at: time(row.updated_at)?,
             refreshed_at: optional_time(row.refreshed_at)?,
         })
+    }
+}
+
+/// A method as it is stored: what the tokens are, and what gets them where a program signs in by
+/// itself.
+pub(super) const fn method_columns(method: AccountMethod) -> (&'static str, Option<&'static str>) {
+    match method.is_programs_own() {
+        true => (AccountMethod::OAuth.as_str(), Some(method.as_str())),
+        false => (method.as_str(), None),
     }
 }
 

@@ -1,4 +1,6 @@
-use domain::{AccountId, AccountOwner, AccountState, KeyId};
+use domain::{
+    Account, AccountId, AccountMethod, AccountOwner, AccountSecrets, AccountState, KeyId,
+};
 use storage::testing::{TestStorage, each_storage};
 use storage::{Constraint, FlowStatus, NewAccount, StorageError};
 use uuid::Uuid;
@@ -50,6 +52,14 @@ async fn calls_of_a_key_use_its_own_account_before_the_tenants_and_the_one_conne
         let changed = own.change_account(work, Some("job"), true, at(9)).await;
         assert_eq!(changed.unwrap().account.updated_at, at(9));
         assert_eq!(used(mine).await.unwrap().0, "job");
+        let all_for = async |key, limit| {
+            let held = own.credentials(gh, key, limit).await.unwrap();
+            let names = held.into_iter().map(|held| held.account.name);
+            names.collect::<Vec<_>>()
+        };
+        assert_eq!(all_for(mine, 10).await, ["job", "home", "shared"]);
+        assert_eq!(all_for(mine, 1).await, ["job"]);
+        assert_eq!(all_for(theirs, 10).await, ["shared"]);
         let (_, held) = own.delete_account(work).await.unwrap();
         assert_eq!(held.secrets, pair("work"), "for who tells the provider");
         assert_eq!(used(mine).await, as_stored("home"), "the last that is left");
@@ -101,6 +111,43 @@ async fn an_account_that_is_connected_anew_keeps_its_id_and_gets_the_next_genera
         };
         assert_eq!(own.end_account(&stale, None, "x").await.unwrap(), None);
         assert_eq!(told(&storage).await, 3);
+    }
+}
+
+#[tokio::test]
+async fn an_account_is_read_with_the_method_that_it_was_stored_with() {
+    for storage in each_storage().await {
+        let acme = new_tenant(&storage, 1, "acme").await;
+        let gh = new_connector(&storage, acme, 10, "gh").await;
+        let own = storage.tenant(acme);
+        let first = account((acme, gh), 30, AccountOwner::Tenant, "a");
+        for method in AccountMethod::ALL {
+            let secrets = AccountSecrets {
+                program: method.is_programs_own().then(|| "what it has".to_owned()),
+                ..pair("a")
+            };
+            let new = NewAccount {
+                account: Account {
+                    method,
+                    ..first.account.clone()
+                },
+                secrets: secrets.clone(),
+                ..account((acme, gh), 30, AccountOwner::Tenant, "a")
+            };
+
+            let stored = own.connect_account(&new, None).await.unwrap().account;
+
+            assert_eq!(stored.method, method, "on {}", storage.backend());
+            let listed = own.list_accounts(gh, None, None, 10).await.unwrap();
+            assert_eq!(
+                listed.as_slice(),
+                std::slice::from_ref(&stored),
+                "on {}",
+                storage.backend()
+            );
+            let held = own.held_account(stored.id).await.unwrap().unwrap();
+            assert_eq!((held.account, held.secrets), (stored, secrets));
+        }
     }
 }
 

@@ -187,6 +187,7 @@ pub(crate) fn client(number: u128, tenant: Option<TenantId>, provider: &str) -> 
         provider: provider.to_owned(),
         client_id: format!("client {number}"),
         secret: Some(SecretString::from("client secret")),
+        registration: None,
         settings: serde_json::json!({"variables": {"tenant": "common"}}),
         created_at: at(0),
         updated_at: at(0),

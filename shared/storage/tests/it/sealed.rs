@@ -42,6 +42,7 @@ async fn no_secret_lies_readable_in_the_database() {
         let gh = connector(acme, 10, "gh").id;
         let mut registered = client(30, Some(acme), "github");
         registered.secret = Some(SecretString::from("client-8kq"));
+        registered.registration = Some(SecretString::from("registration-8kq"));
         own.put_oauth_client(&registered, None).await.unwrap();
         let mut connected = account((acme, gh), 31, AccountOwner::Tenant, "mine");
         connected.secrets = fixtures::pair("8kq");
