@@ -192,7 +192,7 @@ impl AnswerRules {
 }
 
 /// A token that a header field can carry.
-fn token(beside: &Value, name: &str) -> Result<Option<String>, TokenError> {
+pub(crate) fn token(beside: &Value, name: &str) -> Result<Option<String>, TokenError> {
     let token = match beside.get(name) {
         None | Some(Value::Null) => return Ok(None),
         Some(Value::String(token)) => token,

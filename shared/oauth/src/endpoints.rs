@@ -25,6 +25,9 @@ pub struct Endpoints {
     pub issuer: Option<String>,
     /// Whether each answer to an authorization request names the issuer (RFC 9207).
     pub names_itself: bool,
+    /// What an assertion that goes there is for: the issuer, or else the token endpoint by its true
+    /// address.
+    pub(crate) audience: String,
     /// What the tokens are for (RFC 8707), where a server asks for that.
     pub resource: Option<String>,
     /// What becomes of a refresh token when it is used.
@@ -53,6 +56,8 @@ pub enum EndpointsError {
     ClientAuth,
     #[error("the client has no secret, and the provider needs one")]
     NoSecret,
+    #[error("the client has no private key, and was registered for one")]
+    NoKey,
     #[error("the server does not do PKCE with S256")]
     Pkce,
     #[error("the manifest's {key}: {problem}")]
@@ -85,11 +90,8 @@ impl Endpoints {
     ) -> Result<Self, EndpointsError> {
         let variables = Variables::new(&oauth2.url_variables, &settings.variables)?;
         let at = |text: &str| Ok(origins.reroute(&variables.url(text)?));
-        let client_auth: Vec<ClientAuth> = oauth2
-            .client_auth
-            .iter()
-            .filter_map(|word| ClientAuth::of(*word))
-            .collect();
+        let words = oauth2.client_auth.iter();
+        let client_auth: Vec<ClientAuth> = words.map(|word| ClientAuth::of(*word)).collect();
         if client_auth.is_empty() {
             return Err(EndpointsError::ClientAuth);
         }
@@ -103,6 +105,7 @@ impl Endpoints {
             token: at(&oauth2.token_url)?,
             issuer: None,
             names_itself: false,
+            audience: variables.fill(&oauth2.token_url),
             resource: None,
             rotation: oauth2.refresh.rotation,
             authorize_params,
@@ -112,6 +115,7 @@ impl Endpoints {
                     .clone()
                     .unwrap_or_else(|| " ".to_owned()),
                 prefix: oauth2.scope_prefix.clone(),
+                of_client: oauth2.client_scopes,
                 apart: apart(&oauth2.scope_params)?,
                 for_refresh: oauth2.refresh.scope.clone(),
             },
@@ -142,24 +146,28 @@ impl Endpoints {
 
     /// How `client` proves itself here.
     pub(crate) fn auth_of(&self, client: &OAuthClient) -> Result<ClientAuth, EndpointsError> {
-        let Some(chosen) = client.auth else {
-            if client.client_secret.is_none() {
-                return Ok(ClientAuth::None);
-            }
-            let with_secret = |auth: &&ClientAuth| **auth != ClientAuth::None;
-            let first = self.client_auth.iter().find(with_secret);
-            return first.copied().ok_or(EndpointsError::ClientAuth);
+        let has_secret = client.client_secret.is_some();
+        let can = |way: ClientAuth| match way {
+            ClientAuth::PrivateKeyJwt => client.key.is_some(),
+            ClientAuth::Basic | ClientAuth::Post => has_secret,
+            ClientAuth::None => client.key.is_none() && !has_secret,
         };
-        if chosen != ClientAuth::None && client.client_secret.is_none() {
-            return Err(EndpointsError::NoSecret);
+        match client.auth {
+            Some(ClientAuth::PrivateKeyJwt) if client.key.is_none() => Err(EndpointsError::NoKey),
+            Some(chosen) if chosen.wants_secret() && !has_secret => Err(EndpointsError::NoSecret),
+            Some(chosen) => Ok(chosen),
+            None if can(ClientAuth::None) => Ok(ClientAuth::None),
+            None => {
+                let mut ways = self.client_auth.iter().copied();
+                ways.find(|way| can(*way)).ok_or(EndpointsError::ClientAuth)
+            }
         }
-        Ok(chosen)
     }
 
     pub(crate) fn uses_pkce(&self, client: &OAuthClient) -> bool {
         match self.pkce {
             Pkce::S256 => true,
-            Pkce::PublicOnly => client.client_secret.is_none(),
+            Pkce::PublicOnly => client.client_secret.is_none() && client.key.is_none(),
             Pkce::Unsupported | Pkce::Undocumented => false,
         }
     }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use egress::EgressError;
 
+use crate::keys::NotSigned;
+
 /// Why there are no tokens. No text holds a secret; a provider's own words are cut and freed of
 /// what we sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +45,12 @@ impl TokenError {
             Self::InvalidGrant { .. } | Self::Refused { .. } | Self::Unsent(_) => false,
             Self::Later { .. } | Self::Unclear(_) | Self::Garbage(_) | Self::AnotherAccount => true,
         }
+    }
+}
+
+impl From<NotSigned> for TokenError {
+    fn from(error: NotSigned) -> Self {
+        Self::Unsent(error.to_string())
     }
 }
 

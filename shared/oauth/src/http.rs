@@ -64,9 +64,11 @@ impl Outgoing {
         self.fields.push((name.to_owned(), value.to_owned()));
     }
 
-    /// Proves who asks, in the one way that was agreed.
+    /// Says who asks, with the secret where there is one: header or body.
     pub(crate) fn sign(&mut self, client: &OAuthClient, auth: ClientAuth) {
+        // A key is shown to nobody.
         let secret = client.client_secret.as_ref();
+        let secret = secret.filter(|_| client.key.is_none());
         match (auth, secret) {
             (ClientAuth::Basic, Some(secret)) => {
                 let encode = |text: &str| -> String {

@@ -6,12 +6,15 @@
 //! redirects are not followed. No token, code or secret is logged or stands in an error's text.
 
 mod answer;
+mod assertions;
 mod authorize;
 mod client;
 mod endpoints;
 mod error;
 mod http;
 mod identity;
+mod keys;
+mod programs;
 mod refresh;
 mod revoke;
 mod scopes;
@@ -19,6 +22,7 @@ mod servers;
 mod sites;
 mod token;
 mod variables;
+mod whoami;
 
 pub use authorize::{Authorization, authorization};
 pub use client::{ClientAuth, ClientSettings, OAuthClient};
@@ -26,10 +30,15 @@ pub use egress::{Deadline, Origins};
 pub use endpoints::{Endpoints, EndpointsError};
 pub use error::TokenError;
 pub use http::Limits;
+pub use keys::{KeyError, SigningAlgorithm, SigningKey};
+pub use programs::{
+    Grant, PemKey, Program, ProgramUnreadable, Proof, ServiceAccount, ServiceAccountError,
+};
 pub use scopes::Scopes;
 pub use servers::{
-    Challenge, Discovered, DiscoveryError, IssuerMismatch, Registration, ServerMetadata,
-    check_issuer, client_document, registration,
+    Challenge, Discovered, DiscoveryError, IssuerMismatch, Management, Registered, Registration,
+    ServerMetadata, check_issuer, client_document, registration,
 };
 pub use sites::Site;
 pub use token::{TokenEndpoint, Tokens};
+pub use whoami::{Person, WhoAmI, same_source};

@@ -6,7 +6,7 @@ use domain::AccountSecrets;
 use egress::Deadline;
 
 use crate::answer::Answer;
-use crate::{Endpoints, OAuthClient, TokenEndpoint, TokenError, Tokens};
+use crate::{Endpoints, OAuthClient, TokenEndpoint, TokenError, Tokens, same_source};
 
 impl TokenEndpoint {
     /// Renews what can be renewed. What the answer leaves out (the refresh token of a provider
@@ -68,10 +68,10 @@ impl TokenEndpoint {
             ("refresh_token", refresh_token),
         ];
         let answer = self
-            .ask(endpoints, client, &fields, &[refresh_token], deadline)
+            .ask(endpoints, Some(client), &fields, &[refresh_token], deadline)
             .await?;
         let known = old.identity.as_ref().zip(answer.identity.as_ref());
-        if known.is_some_and(|(old, new)| old != new) {
+        if known.is_some_and(|(old, new)| same_source(old, new) && old != new) {
             return Err(TokenError::AnotherAccount);
         }
         Ok(answer)

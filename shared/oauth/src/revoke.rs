@@ -126,7 +126,8 @@ impl TokenEndpoint {
         match rules.sign {
             RevokeSign::Client => {
                 let auth = endpoints.auth_of(client);
-                request.sign(client, auth.map_err(|error| unsent(&error.to_string()))?);
+                let auth = auth.map_err(|error| unsent(&error.to_string()))?;
+                self.prove(&mut request, endpoints, client, auth)?;
             }
             RevokeSign::Basic => request.sign(client, ClientAuth::Basic),
             RevokeSign::Bearer => request.bearer(token),

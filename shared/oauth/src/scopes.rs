@@ -19,6 +19,8 @@ pub(crate) struct ScopeRules {
     pub(crate) separator: String,
     /// Stands before each scope of the provider's own on the wire, and in no manifest's list.
     pub(crate) prefix: Option<String>,
+    /// The client's registration says which there are: none are asked for.
+    pub(crate) of_client: bool,
     /// The parameters for bot and user, of a provider with two kinds.
     pub(crate) apart: Option<(String, String)>,
     /// Without this one there is no refresh token.
@@ -31,6 +33,7 @@ impl ScopeRules {
         Self {
             separator: " ".to_owned(),
             prefix: None,
+            of_client: false,
             apart: None,
             for_refresh: None,
         }
@@ -39,6 +42,7 @@ impl ScopeRules {
     /// Parameters of the authorize URL.
     pub(crate) fn parameters(&self, scopes: &Scopes) -> Vec<(String, String)> {
         let lists = match &self.apart {
+            _ if self.of_client => Vec::new(),
             Some((bot, user)) => vec![
                 (bot.clone(), self.text(scopes.bot.iter())),
                 (user.clone(), self.text(scopes.user.iter())),
@@ -50,6 +54,11 @@ impl ScopeRules {
         };
         let asked = lists.into_iter().filter(|(_, text)| !text.is_empty());
         asked.collect()
+    }
+
+    /// Scopes as a request has them.
+    pub(crate) fn written(&self, scopes: &[String]) -> String {
+        self.text(scopes.iter())
     }
 
     fn text<'s>(&self, scopes: impl Iterator<Item = &'s String>) -> String {

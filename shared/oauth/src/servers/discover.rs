@@ -30,6 +30,8 @@ pub struct Discovered {
     /// Those that its challenge asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     challenged: Vec<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    assumed: bool,
 }
 
 /// Why there is no way to sign in for a server. For an administrator; nothing secret.
@@ -52,6 +54,15 @@ pub enum DiscoveryError {
     Exchange(#[from] TokenError),
 }
 
+/// What a server says to a request without a token.
+enum Probed {
+    Challenged(Challenge),
+    /// It just answers.
+    Open,
+    /// It did not come to that.
+    Unclear,
+}
+
 /// RFC 9728.
 #[derive(Deserialize)]
 struct ResourceMetadata {
@@ -63,17 +74,19 @@ struct ResourceMetadata {
 }
 
 impl Discovered {
-    /// What a person is asked to grant: what the server's challenge asked for, or else all that it
-    /// knows; `granted` and `further` beside that where more is needed than there is. With what
+    /// Whether nothing says where one signs in, and the places of servers without metadata are
+    /// taken for it.
+    pub const fn is_assumed(&self) -> bool {
+        self.assumed
+    }
+
+    /// What a person is asked to grant: what was `granted` before; where that is nothing, what the
+    /// server's challenge asked for, or else all that it knows. `further` beside that, and what
     /// makes refreshing possible where the authorization server lists it.
     pub fn scopes(&self, granted: &[String], further: &[String]) -> Vec<String> {
-        let base = if !granted.is_empty() || !further.is_empty() {
-            [granted, further].concat()
-        } else if self.challenged.is_empty() {
-            self.scopes_supported.clone()
-        } else {
-            self.challenged.clone()
-        };
+        let lists = [granted, &self.challenged, &self.scopes_supported];
+        let base = lists.into_iter().find(|list| !list.is_empty());
+        let base = [base.unwrap_or_default(), further].concat();
         let offline = "offline_access".to_owned();
         let offers = self.server.scopes_supported.contains(&offline);
         let mut scopes = Vec::new();
@@ -91,38 +104,53 @@ impl TokenEndpoint {
     /// metadata (named by the challenge, then at the well-known place with its path, then at the
     /// root), then by the metadata of the authorization servers named there, in their order.
     ///
-    /// A server of before that metadata is taken to be its own authorization server.
+    /// A server of before that metadata is taken to be its own authorization server; if that has no
+    /// metadata either, with the endpoints that such servers have (MCP 2025-03-26, "Fallbacks for
+    /// Servers without Metadata Discovery").
     pub async fn discover(
         &self,
         url: &Url,
         deadline: Deadline,
     ) -> Result<Discovered, DiscoveryError> {
-        let challenge = self.challenge(url, deadline).await?;
-        let is_open = challenge.is_none();
+        let probed = self.probe(url, deadline).await?;
+        let (challenge, is_open) = match probed {
+            Probed::Challenged(challenge) => (Some(challenge), false),
+            Probed::Open => (None, true),
+            Probed::Unclear => (None, false),
+        };
+        let wants_sign_in = challenge.is_some();
         let challenge = challenge.unwrap_or_default();
         let about = self.about_resource(url, &challenge, deadline).await?;
         // Some servers ask for a sign-in only where it matters, and say so here.
         if is_open && about.is_none() {
             return Err(DiscoveryError::Open);
         }
+        let is_of_before = about.is_none() && wants_sign_in;
         let origin = url.origin().ascii_serialization();
         let about = about.unwrap_or_else(|| ResourceMetadata {
             resource: url.to_string(),
             authorization_servers: vec![origin],
             scopes_supported: Vec::new(),
         });
+        let found = |server, assumed| {
+            let mut scopes_supported = about.scopes_supported.clone();
+            scopes_supported.truncate(SCOPES_MAX);
+            Discovered {
+                resource: about.resource.clone(),
+                server,
+                scopes_supported,
+                challenged: challenge.scopes.clone(),
+                assumed,
+            }
+        };
         let mut trouble = DiscoveryError::NoServer("the server names none".to_owned());
         for issuer in about.authorization_servers.iter().take(SERVERS_MAX) {
             match self.about_server(url, issuer, deadline).await {
-                Ok(server) => {
-                    let mut scopes_supported = about.scopes_supported;
-                    scopes_supported.truncate(SCOPES_MAX);
-                    return Ok(Discovered {
-                        resource: about.resource,
-                        server,
-                        scopes_supported,
-                        challenged: challenge.scopes,
-                    });
+                Ok(server) => return Ok(found(server, false)),
+                Err(DiscoveryError::NoServer(_)) if is_of_before => {
+                    return ServerMetadata::of_before(url)
+                        .map(|server| found(server, true))
+                        .ok_or(trouble);
                 }
                 Err(error) => trouble = error,
             }
@@ -130,12 +158,8 @@ impl TokenEndpoint {
         Err(trouble)
     }
 
-    /// What the server says to a request without a token; none where it just answers.
-    async fn challenge(
-        &self,
-        url: &Url,
-        deadline: Deadline,
-    ) -> Result<Option<Challenge>, DiscoveryError> {
+    /// What the server says to a request without a token.
+    async fn probe(&self, url: &Url, deadline: Deadline) -> Result<Probed, DiscoveryError> {
         let mut headers = HeaderMap::new();
         let accept = HeaderValue::from_static("application/json, text/event-stream");
         headers.insert(ACCEPT, accept);
@@ -148,13 +172,12 @@ impl TokenEndpoint {
             .await
             .map_err(TokenError::from)?;
         // The body may be an endless stream; nobody needs it.
-        match response.status() {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                Ok(Some(Challenge::of(response.headers()).unwrap_or_default()))
-            }
-            status if status.is_success() => Ok(None),
-            _ => Ok(Some(Challenge::default())),
-        }
+        let challenge = || Challenge::of(response.headers()).unwrap_or_default();
+        Ok(match response.status() {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Probed::Challenged(challenge()),
+            status if status.is_success() => Probed::Open,
+            _ => Probed::Unclear,
+        })
     }
 
     async fn about_resource(

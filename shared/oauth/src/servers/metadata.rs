@@ -43,6 +43,25 @@ fn basic() -> Vec<String> {
 }
 
 impl ServerMetadata {
+    /// What a server at the origin of `url` would say that is of before such metadata. It does PKCE:
+    /// all such servers must.
+    pub(super) fn of_before(url: &Url) -> Option<Self> {
+        let at = |path| url.join(path).ok();
+        let ways = ["client_secret_basic", "client_secret_post", "none"];
+        Some(Self {
+            issuer: url.origin().ascii_serialization(),
+            authorization_endpoint: at("/authorize")?,
+            token_endpoint: at("/token")?,
+            revocation_endpoint: None,
+            registration_endpoint: at("/register"),
+            scopes_supported: Vec::new(),
+            token_endpoint_auth_methods_supported: ways.map(str::to_owned).to_vec(),
+            code_challenge_methods_supported: vec!["S256".to_owned()],
+            client_id_metadata_document_supported: false,
+            authorization_response_iss_parameter_supported: false,
+        })
+    }
+
     /// Each address that it names.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = &Url> {
         let optional = [&self.revocation_endpoint, &self.registration_endpoint];
@@ -92,6 +111,7 @@ impl Endpoints {
             token: server.token_endpoint.clone(),
             issuer: Some(server.issuer.clone()),
             names_itself: server.authorization_response_iss_parameter_supported,
+            audience: server.issuer.clone(),
             resource: Some(resource.clone()),
             rotation: Rotation::Optional,
             authorize_params: BTreeMap::new(),

@@ -17,4 +17,4 @@ pub use discover::{Discovered, DiscoveryError};
 pub use document::client_document;
 pub use issuer::{IssuerMismatch, check_issuer};
 pub use metadata::ServerMetadata;
-pub use register::{Registration, registration};
+pub use register::{Management, Registered, Registration, registration};

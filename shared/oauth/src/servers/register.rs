@@ -1,9 +1,10 @@
 //! How we become known to an authorization server.
 
 use bytes::Bytes;
+use catalog::closed::TokenRequest;
 use egress::Deadline;
-use http::{HeaderValue, Method};
-use secrecy::SecretString;
+use http::{HeaderValue, Method, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -13,7 +14,7 @@ use crate::client::{ClientAuth, OAuthClient};
 use crate::http::{Outgoing, json_request, send};
 use crate::{TokenEndpoint, TokenError};
 
-/// Bytes of a client's id or secret.
+/// Bytes of what a registration says of a client: its id, its secret.
 const WORD_MAX: usize = 2048;
 
 /// The way to become known that a server offers, best first. One that somebody registered by hand
@@ -47,8 +48,24 @@ pub fn registration(server: &ServerMetadata, document: Option<&Url>) -> Registra
     }
 }
 
+/// What became of a registration.
+#[derive(Clone, Debug)]
+pub struct Registered {
+    /// Good at this server and nowhere else.
+    pub client: OAuthClient,
+    /// None where the server keeps registrations to itself.
+    pub management: Option<Management>,
+}
+
+/// How a registration is ended (RFC 7592 §3).
+#[derive(Clone, Debug)]
+pub struct Management {
+    pub at: Url,
+    pub token: SecretString,
+}
+
 impl TokenEndpoint {
-    /// Registers a new client at `server` (RFC 7591). It is good there and nowhere else.
+    /// Registers a new client at `server` (RFC 7591).
     ///
     /// # Errors
     /// [`TokenError::Refused`] also where the server does not register anybody.
@@ -59,7 +76,7 @@ impl TokenEndpoint {
         home: &Url,
         redirect_uri: &Url,
         deadline: Deadline,
-    ) -> Result<OAuthClient, TokenError> {
+    ) -> Result<Registered, TokenError> {
         let refused = |description: &str| TokenError::Refused {
             code: "registration".to_owned(),
             description: description.to_owned(),
@@ -86,30 +103,68 @@ impl TokenEndpoint {
         let incoming = send(&self.client, self.limits, request, deadline).await?;
         let body = AnswerRules::default().checked(&incoming, &[])?;
         let body = body.ok_or_else(|| garbage("the registration is no JSON"))?;
-        registered(&body, way).ok_or_else(|| garbage("the registration names no client"))
+        let client = registered(&body, way);
+        let client = client.ok_or_else(|| garbage("the registration names no client"))?;
+        let management = management(&body, to);
+        Ok(Registered { client, management })
     }
+
+    /// Ends a registration (RFC 7592 §2.3). One that is not there any more counts as ended.
+    ///
+    /// # Errors
+    /// [`TokenError::Refused`] also where the server ends none.
+    pub async fn unregister(
+        &self,
+        management: &Management,
+        deadline: Deadline,
+    ) -> Result<(), TokenError> {
+        let mut request = Outgoing::new(Method::DELETE, management.at.clone());
+        let token = management.token.expose_secret();
+        request.bearer(token);
+        let request = request.finish(TokenRequest::Form)?;
+        let incoming = send(&self.client, self.limits, request, deadline).await?;
+        let ended = AnswerRules::default().checked(&incoming, &[token]);
+        match incoming.status {
+            StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND | StatusCode::GONE => Ok(()),
+            _ => ended.map(drop),
+        }
+    }
+}
+
+/// How a registration at `endpoint` is ended, as its answer says. Its token goes nowhere but where
+/// it came from.
+fn management(body: &Value, endpoint: &Url) -> Option<Management> {
+    let at = Url::parse(&word(body, "registration_client_uri")?).ok()?;
+    let token = word(body, "registration_access_token")?;
+    (at.origin() == endpoint.origin()).then(|| Management {
+        at,
+        token: SecretString::from(token),
+    })
+}
+
+fn word(body: &Value, name: &str) -> Option<String> {
+    let text = body.get(name)?.as_str()?;
+    let fits = !text.is_empty() && text.len() <= WORD_MAX && !text.contains(char::is_control);
+    fits.then(|| text.to_owned())
 }
 
 /// The client that the answer speaks of; the server may have chosen another way than was asked.
 fn registered(body: &Value, asked: ClientAuth) -> Option<OAuthClient> {
-    let word = |name: &str| {
-        let text = body.get(name)?.as_str()?;
-        let fits = !text.is_empty() && text.len() <= WORD_MAX && !text.contains(char::is_control);
-        fits.then(|| text.to_owned())
-    };
-    let client_secret = word("client_secret");
-    let auth = match word("token_endpoint_auth_method") {
+    let client_secret = word(body, "client_secret");
+    let auth = match word(body, "token_endpoint_auth_method") {
         Some(way) => ClientAuth::named(&way)?,
         None => asked,
     };
-    if auth != ClientAuth::None && client_secret.is_none() {
+    // It was told no key.
+    if auth == ClientAuth::PrivateKeyJwt || auth.wants_secret() && client_secret.is_none() {
         return None;
     }
     Some(OAuthClient {
-        client_id: word("client_id")?,
+        client_id: word(body, "client_id")?,
         client_secret: client_secret
-            .filter(|_| auth != ClientAuth::None)
+            .filter(|_| auth.wants_secret())
             .map(SecretString::from),
+        key: None,
         auth: Some(auth),
     })
 }

@@ -1,9 +1,11 @@
 //! Providers that are slow, broken, or lie.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use egress::{Client, EgressConfig};
 use oauth::{Deadline, Limits, TokenEndpoint, TokenError};
+use runtime::SystemClock;
 use testkit::oauth::{Auth, Consent, Fault, Profile, Reuse, Rotation};
 
 use crate::support::{Meeting, SECRET, registered};
@@ -24,7 +26,7 @@ async fn meeting() -> Meeting {
         time: Duration::from_millis(700),
         answer_bytes: 64 * 1024,
     };
-    at.tokens = TokenEndpoint::new(Client::new(&config).unwrap(), limits);
+    at.tokens = TokenEndpoint::new(Client::new(&config).unwrap(), limits, Arc::new(SystemClock));
     at
 }
 
@@ -146,6 +148,7 @@ async fn nothing_is_sent_to_a_private_address_or_without_time() {
     at.tokens = TokenEndpoint::new(
         Client::new(&EgressConfig::default()).unwrap(),
         Limits::default(),
+        Arc::new(SystemClock),
     );
 
     let refused = at.refresh(&first).await.unwrap_err();

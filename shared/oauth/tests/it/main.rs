@@ -3,6 +3,7 @@
 mod faults;
 mod lives;
 mod manifests;
+mod programs;
 mod servers;
 mod support;
 mod two_tokens;

@@ -1,8 +1,8 @@
 //! MCP servers that say themselves where to sign in, and some that lie.
 
 use oauth::{
-    ClientAuth, Discovered, DiscoveryError, Endpoints, OAuthClient, Registration, Scopes,
-    TokenError, Tokens, authorization, check_issuer, client_document, registration,
+    ClientAuth, Discovered, DiscoveryError, Endpoints, OAuthClient, Registered, Registration,
+    Scopes, TokenError, Tokens, authorization, check_issuer, client_document, registration,
 };
 use testkit::oauth::{Consent, Discovery, OAuthProvider, Profile, Reuse, Rotation};
 use url::Url;
@@ -25,12 +25,16 @@ async fn discover(server: &OAuthProvider) -> Result<Discovered, DiscoveryError> 
     endpoint().discover(&server.at("/mcp"), deadline()).await
 }
 
-async fn register(found: &Discovered) -> OAuthClient {
+async fn registered(found: &Discovered) -> Registered {
     let (home, redirect) = (HOME.parse().unwrap(), REDIRECT.parse().unwrap());
     endpoint()
         .register(&found.server, NAME, &home, &redirect, deadline())
         .await
         .unwrap()
+}
+
+async fn register(found: &Discovered) -> OAuthClient {
+    registered(found).await.client
 }
 
 /// Consents as a person, and looks at who answers before anything else.
@@ -252,6 +256,7 @@ async fn scopes_are_those_of_the_challenge_or_all_and_grow_when_more_is_needed()
     assert_eq!(listed.scopes(&[], &[]), words("a b offline_access"));
     assert!(silent.scopes(&[], &[]).is_empty());
     assert_eq!(both.scopes(&words("a x"), &words("c a")), words("a x c"));
+    assert_eq!(both.scopes(&[], &words("c")), words("a b c"));
     assert_eq!(
         listed.scopes(&words("a"), &words("c")),
         words("a c offline_access")
@@ -281,6 +286,7 @@ async fn a_document_is_our_name_where_it_can_be_fetched() {
     let client = OAuthClient {
         client_id: at.to_string(),
         client_secret: None,
+        key: None,
         auth: Some(ClientAuth::None),
     };
 
@@ -290,6 +296,66 @@ async fn a_document_is_our_name_where_it_can_be_fetched() {
     assert_eq!(server.counts().client_documents, 1);
     assert_eq!(server.counts().registrations, 0);
     assert_eq!(server.violations(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_server_of_before_metadata_is_signed_in_at_where_such_servers_are() {
+    let of_before = Discovery {
+        in_challenge: false,
+        at_path: false,
+        oauth_metadata: false,
+        says_iss: false,
+        sends_iss: false,
+        ..Discovery::default()
+    };
+    let old = server(of_before.clone()).await;
+    let found = discover(&old).await.unwrap();
+    assert!(found.is_assumed());
+    assert_eq!(registration(&found.server, None), Registration::Dynamic);
+    let client = register(&found).await;
+    let tokens = connect(&old, &found, &client, Vec::new()).await.unwrap();
+    assert!(old.is_good(tokens.secrets.access_token.as_ref().unwrap()));
+    assert_eq!(old.violations(), Vec::<String>::new());
+
+    // One that names its authorization server is taken at its word.
+    let silent = server(Discovery {
+        at_path: true,
+        ..of_before
+    })
+    .await;
+    let refused = discover(&silent).await;
+    assert!(
+        matches!(refused, Err(DiscoveryError::NoServer(_))),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_registration_is_ended_with_the_token_that_came_with_it() {
+    let server = server(Discovery::default()).await;
+    let found = discover(&server).await.unwrap();
+    let Registered { client, management } = registered(&found).await;
+    let management = management.unwrap();
+    let tokens = connect(&server, &found, &client, Vec::new()).await.unwrap();
+
+    // Once, and a second time changes nothing.
+    for _ in 0..2 {
+        let ended = endpoint().unregister(&management, deadline()).await;
+        ended.unwrap();
+    }
+    assert_eq!(server.counts().unregistrations, 1);
+    assert!(!server.is_good(tokens.secrets.access_token.as_ref().unwrap()));
+    let again = connect(&server, &found, &client, Vec::new()).await;
+    assert_eq!(again.unwrap_err(), "unknown client_id");
+
+    // Its token goes nowhere else, whatever the server says.
+    let elsewhere = serde_json::json!({
+        "client_id": "x", "token_endpoint_auth_method": "none",
+        "registration_client_uri": "http://127.0.0.1:1/register/x",
+        "registration_access_token": "secret-rat",
+    });
+    server.serve("/register", &elsewhere);
+    assert!(registered(&found).await.management.is_none());
 }
 
 #[tokio::test]
@@ -324,6 +390,7 @@ async fn a_server_without_a_way_in_says_so() {
     let guarded = oauth::TokenEndpoint::new(
         egress::Client::new(&egress::EgressConfig::default()).unwrap(),
         oauth::Limits::default(),
+        std::sync::Arc::new(runtime::SystemClock),
     );
     let refused = guarded
         .discover(&closed.at("/mcp"), deadline())

@@ -1,6 +1,7 @@
 //! A client and a provider that fit together.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use catalog::{Catalog, OAuth2};
@@ -10,6 +11,7 @@ use oauth::{
     ClientSettings, Deadline, Endpoints, Limits, OAuthClient, Origins, Scopes, TokenEndpoint,
     TokenError, Tokens, authorization,
 };
+use runtime::SystemClock;
 use testkit::oauth::{Auth, Consent, OAuthProvider, Profile, Registered};
 use url::Url;
 
@@ -44,7 +46,8 @@ pub(crate) fn endpoint() -> TokenEndpoint {
         allow_private: true,
         ..EgressConfig::default()
     };
-    TokenEndpoint::new(Client::new(&config).unwrap(), Limits::default())
+    let client = Client::new(&config).unwrap();
+    TokenEndpoint::new(client, Limits::default(), Arc::new(SystemClock))
 }
 
 impl Meeting {
@@ -58,6 +61,7 @@ impl Meeting {
             client: OAuthClient {
                 client_id: "client-1".to_owned(),
                 client_secret: Some(SECRET.into()),
+                key: None,
                 auth: None,
             },
             tokens: endpoint(),

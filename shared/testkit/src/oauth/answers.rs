@@ -33,6 +33,11 @@ impl Trouble {
         }
     }
 
+    /// Of an API whose errors are statuses: that and what it says.
+    pub(super) fn as_status(&self) -> (u16, &str) {
+        (self.error.parse().unwrap_or(400), &self.description)
+    }
+
     pub(super) fn of_code(self) -> Self {
         Self {
             of: Some(Of::Code),

@@ -24,6 +24,10 @@ pub struct Counts {
     pub resource_refused: usize,
     /// Clients that registered themselves.
     pub registrations: usize,
+    /// Clients that ended their registration.
+    pub unregistrations: usize,
+    /// Tokens that programs asked for without a person.
+    pub minted: usize,
     /// Documents of clients that were fetched.
     pub client_documents: usize,
 }

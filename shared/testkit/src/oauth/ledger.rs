@@ -1,6 +1,6 @@
 //! Codes, families of tokens, and the rules about them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::book::Counts;
@@ -74,7 +74,11 @@ pub(super) struct Ledger {
     pub(super) counts: Counts,
     pub(super) violations: Vec<String>,
     pub(super) codes: HashMap<String, Code>,
+    /// Who registered, by the token that ends it.
+    pub(super) registered: HashMap<String, String>,
     pub(super) families: Vec<Family>,
+    /// Names of assertions that came already.
+    pub(super) assertions: HashSet<String>,
     access: HashMap<String, Access>,
     last: u64,
 }
@@ -256,6 +260,17 @@ impl Ledger {
         if let Some(access) = self.access.get_mut(token) {
             access.used = true;
         }
+    }
+
+    /// Forgets who registered with this token, and revokes what it was granted.
+    pub(super) fn unregister(&mut self, token: &str) {
+        let Some(client) = self.registered.remove(token) else {
+            return;
+        };
+        let own = |family: &usize| self.families[*family].client == client;
+        let own: Vec<usize> = (0..self.families.len()).filter(own).collect();
+        own.into_iter().for_each(|family| self.revoke(family));
+        self.counts.unregistrations += 1;
     }
 
     pub(super) fn revoke_everything(&mut self) {

@@ -96,17 +96,17 @@ impl Server {
         about
     }
 
-    /// The challenge for a caller without a good token.
-    pub(super) fn challenge(&self, discovery: &Discovery, known: bool) -> Reply {
+    /// The challenge for a caller without a good token; for one whose token is good, with what it
+    /// lacks.
+    pub(super) fn challenge(&self, discovery: &Discovery, lacking: Option<&[String]>) -> Reply {
         let mut challenge = "Bearer".to_owned();
         let mut add = |name: &str, value: &str| {
             let comma = if challenge == "Bearer" { "" } else { "," };
             challenge.push_str(&format!("{comma} {name}=\"{value}\""));
         };
-        let needed = discovery.needed_scopes.join(" ");
-        if known {
+        if let Some(lacking) = lacking {
             add("error", "insufficient_scope");
-            add("scope", &needed);
+            add("scope", &lacking.join(" "));
         } else if let Some(scope) = &discovery.challenge_scope {
             add("scope", scope);
         }
@@ -116,13 +116,13 @@ impl Server {
                 &format!("{}{NAMED_BY_CHALLENGE}", self.base),
             );
         }
-        let status = if known { 403 } else { 401 };
+        let status = if lacking.is_some() { 403 } else { 401 };
         Reply::json(status, &json!({ "error": "not with this token" }))
             .with("www-authenticate", challenge)
     }
 
     /// RFC 7591.
-    pub(super) fn register(&self, seen: &Seen) -> Reply {
+    pub(super) fn register(&self, profile: &Profile, seen: &Seen) -> Reply {
         let about: Value = serde_json::from_str(&seen.body).unwrap_or_default();
         let refuse = |why: &str| {
             let body = json!({ "error": "invalid_client_metadata", "error_description": why });
@@ -142,8 +142,14 @@ impl Server {
         ledger.counts.registrations += 1;
         let id = format!("client-{}", ledger.counts.registrations);
         let secret = (auth != Auth::None).then(|| ledger.word("cs"));
-        drop(ledger);
         let mut body = about.clone();
+        if profile.discovery.as_ref().is_some_and(|d| d.unregisters) {
+            let token = ledger.word("rat");
+            body["registration_client_uri"] = json!(format!("{}/register/{id}", self.base));
+            body["registration_access_token"] = json!(token);
+            ledger.registered.insert(token, id.clone());
+        }
+        drop(ledger);
         body["client_id"] = json!(id);
         if let Some(secret) = &secret {
             body["client_secret"] = json!(secret);
@@ -158,6 +164,24 @@ impl Server {
             });
         });
         Reply::json(201, &body)
+    }
+
+    /// RFC 7592, of which there is only the end.
+    pub(super) fn unregister(&self, seen: &Seen) -> Reply {
+        let id = seen.path.trim_start_matches("/register/");
+        let token = seen.header("authorization").strip_prefix("Bearer ");
+        let mut ledger = self.book().open();
+        let known = token.filter(|token| ledger.registered.get(*token).is_some_and(|of| of == id));
+        let Some(token) = known else {
+            return Reply::json(401, &json!({ "error": "invalid_token" }));
+        };
+        if seen.method != "DELETE" {
+            return Reply::json(405, &json!({ "error": "unsupported" }));
+        }
+        ledger.unregister(token);
+        drop(ledger);
+        self.change(|profile| profile.clients.retain(|client| client.id != id));
+        Reply::new(204, "application/json", "")
     }
 
     /// Makes a client known whose id is the address of a document about it.

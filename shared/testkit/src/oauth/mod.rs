@@ -6,12 +6,15 @@
 //! Everything secret that it gives begins with `secret-`, so that a test can look for leaks.
 
 mod answers;
+mod assertion;
 mod authorize;
 mod book;
 mod fault;
+mod key;
 mod ledger;
 mod metadata;
 mod profile;
+mod programs;
 mod serve;
 mod token;
 mod wire;
@@ -25,10 +28,12 @@ use url::Url;
 
 pub use book::Counts;
 pub use fault::Fault;
+pub use key::TestKey;
 pub use profile::{
-    Auth, Body, Consent, Discovery, Pkce, Profile, Registered, Reuse, Revocation, Rotation, Shape,
-    Sign,
+    Auth, Body, Consent, Discovery, Needed, Pkce, Profile, Registered, Reuse, Revocation, Rotation,
+    Shape, Sign,
 };
+pub use programs::Programs;
 use serve::Server;
 pub use wire::Seen;
 
@@ -104,6 +109,16 @@ impl OAuthProvider {
     /// Answers what [`Fault::Hold`] holds back.
     pub fn let_go(&self) {
         self.server.faults().let_go();
+    }
+
+    /// From now on calls of the protected resource wait, with whatever token; or go on.
+    pub fn hold_calls(&self, hold: bool) {
+        self.server.hold_calls(hold);
+    }
+
+    /// How many wait.
+    pub fn held_calls(&self) -> usize {
+        self.server.held_calls()
     }
 
     /// What was counted so far.

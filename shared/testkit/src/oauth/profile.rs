@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::programs::Programs;
+
 /// How one provider behaves. Paths are those of the provider itself, so that a manifest's
 /// addresses fit when only their origin is changed.
 #[derive(Clone, Debug)]
@@ -35,10 +37,11 @@ pub struct Profile {
     pub offline_scope: Option<String>,
     /// The authorize page redirects at once, without asking anybody.
     pub consents_by_itself: Option<Consent>,
-    /// What the protected resource answers.
+    /// What the protected resource answers; `{user}` in it is whose token it is.
     pub resource_body: String,
     /// For MCP servers: what it says about itself. None: there is no metadata.
     pub discovery: Option<Discovery>,
+    pub programs: Programs,
 }
 
 /// The form of answers.
@@ -69,6 +72,8 @@ pub struct Registered {
 pub enum Auth {
     Basic,
     Post,
+    /// By one of [`Programs::keys`].
+    PrivateKeyJwt,
     None,
 }
 
@@ -189,6 +194,8 @@ pub struct Discovery {
     /// What the challenge asks for.
     pub challenge_scope: Option<String>,
     pub registers: bool,
+    /// Lets those who registered end that again (RFC 7592).
+    pub unregisters: bool,
     /// Fetches documents that are clients' ids.
     pub fetches_clients: bool,
     /// Ways of client authentication at the token endpoint, by their words.
@@ -201,9 +208,20 @@ pub struct Discovery {
     pub iss: Option<String>,
     /// Scopes without which the resource answers 403 and a challenge.
     pub needed_scopes: Vec<String>,
+    /// What calls of single tools need besides. Their challenge names no more than that.
+    pub needed_of_tools: Vec<Needed>,
     /// The MCP server behind the resource, by plain HTTP on loopback: gets what comes with a good
     /// token.
     pub forwards_to: Option<String>,
+}
+
+/// What a tool of an MCP server needs.
+#[derive(Clone, Debug)]
+pub struct Needed {
+    pub tool: String,
+    pub scopes: Vec<String>,
+    /// It is refused even to who has that.
+    pub is_never_enough: bool,
 }
 
 impl Default for Discovery {
@@ -223,12 +241,14 @@ impl Default for Discovery {
             scopes_supported: None,
             challenge_scope: None,
             registers: true,
+            unregisters: true,
             fetches_clients: false,
             auth_methods: vec!["client_secret_basic".to_owned(), "none".to_owned()],
             says_iss: true,
             sends_iss: true,
             iss: None,
             needed_scopes: Vec::new(),
+            needed_of_tools: Vec::new(),
             forwards_to: None,
         }
     }
@@ -278,6 +298,7 @@ impl Profile {
             consents_by_itself: None,
             resource_body: r#"{"ok":true}"#.to_owned(),
             discovery: None,
+            programs: Programs::default(),
         }
     }
 

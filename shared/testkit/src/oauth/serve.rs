@@ -1,10 +1,11 @@
 //! Who answers which request.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::sync::watch;
 use url::Url;
 
 use super::answers;
@@ -12,7 +13,8 @@ use super::authorize::{Asked, Refusal, page};
 use super::book::Book;
 use super::fault::{Fault, Faults};
 use super::ledger::Grant;
-use super::profile::{Consent, Profile, Registered};
+use super::profile::{Consent, Discovery, Profile, Registered};
+use super::programs::installation_reply;
 use super::token::Given;
 use super::wire::{Act, Reply, Seen, forward};
 
@@ -26,6 +28,9 @@ pub(super) struct Server {
     /// Requests that wait for a person.
     waiting: Mutex<Vec<Asked>>,
     away: AtomicBool,
+    /// Calls of the protected resource wait.
+    calls_held: watch::Sender<bool>,
+    held_calls: AtomicUsize,
     documents: Mutex<BTreeMap<String, String>>,
 }
 
@@ -39,6 +44,8 @@ impl Server {
             seen: Mutex::default(),
             waiting: Mutex::default(),
             away: AtomicBool::new(false),
+            calls_held: watch::Sender::new(false),
+            held_calls: AtomicUsize::new(0),
             documents: Mutex::default(),
         }
     }
@@ -61,6 +68,14 @@ impl Server {
 
     pub(super) fn set_away(&self, away: bool) {
         self.away.store(away, Ordering::Relaxed);
+    }
+
+    pub(super) fn hold_calls(&self, hold: bool) {
+        self.calls_held.send_replace(hold);
+    }
+
+    pub(super) fn held_calls(&self) -> usize {
+        self.held_calls.load(Ordering::Relaxed)
     }
 
     pub(super) fn serve(&self, path: &str, document: &serde_json::Value) {
@@ -120,8 +135,16 @@ impl Server {
         let list = &self.seen;
         list.lock().expect("no panic while held").push(seen.clone());
         let profile = self.profile();
-        if seen.path == profile.token_path {
+        let is_installation = profile.programs.installation_in(&seen.path).is_some();
+        if seen.path == profile.token_path || is_installation {
             return self.answer_token(&profile, &seen, opened).await;
+        }
+        if seen.header("authorization").starts_with("Bearer ") {
+            let mut held = self.calls_held.subscribe();
+            self.held_calls.fetch_add(1, Ordering::Relaxed);
+            // The sender lives as long as `self`.
+            let _ = held.wait_for(|held| !held).await;
+            self.held_calls.fetch_sub(1, Ordering::Relaxed);
         }
         let reply = self.route(&profile, &seen).await;
         let discovery = profile
@@ -154,7 +177,8 @@ impl Server {
                 self.authorize_page(profile, seen).await
             }
             ("POST", "/consent") => self.consent(profile, seen),
-            ("POST", "/register") if profile.discovery.is_some() => self.register(seen),
+            ("POST", "/register") if profile.discovery.is_some() => self.register(profile, seen),
+            (_, path) if path.starts_with("/register/") => self.unregister(seen),
             _ if revocation => self.revocation(profile, seen),
             _ => self.protected(profile, seen, is_sites),
         }
@@ -208,7 +232,7 @@ impl Server {
             ledger.counts.resource_refused += 1;
             drop(ledger);
             return match discovery {
-                Some(discovery) => self.challenge(discovery, false),
+                Some(discovery) => self.challenge(discovery, None),
                 None => Reply::json(401, &json!({ "message": "Bad credentials" }))
                     .with("www-authenticate", "Bearer error=\"invalid_token\""),
             };
@@ -217,13 +241,12 @@ impl Server {
             ledger.touch(token);
         }
         let scopes = &holder.grant.scopes;
-        let enough = |d: &&super::profile::Discovery| {
-            d.needed_scopes.iter().all(|scope| scopes.contains(scope))
-        };
-        if let Some(discovery) = discovery.filter(|d| !enough(d)) {
+        if let Some(discovery) = discovery
+            && let Some(lacking) = lacking(discovery, seen, scopes)
+        {
             ledger.counts.resource_refused += 1;
             drop(ledger);
-            return self.challenge(discovery, true);
+            return self.challenge(discovery, Some(lacking));
         }
         ledger.counts.resource_ok += 1;
         if is_sites {
@@ -232,7 +255,8 @@ impl Server {
             );
             return Reply::json(200, &sites.collect());
         }
-        Reply::new(200, "application/json", profile.resource_body.clone())
+        let body = profile.resource_body.replace("{user}", &holder.grant.user);
+        Reply::new(200, "application/json", body)
     }
 
     async fn answer_token(&self, profile: &Profile, seen: &Seen, opened: u64) -> Act {
@@ -255,12 +279,17 @@ impl Server {
             Some(Fault::HoldBefore) => self.faults.wait(opened).await,
             _ => {}
         }
-        let outcome = self.token(profile, seen);
+        let installation = profile.programs.installation_in(&seen.path);
+        let outcome = match installation {
+            Some(installation) => self.installation(profile, seen, installation),
+            None => self.token(profile, seen),
+        };
         let outcome = match (outcome, &fault) {
             (Ok(_), Some(Fault::AnotherUser)) => Ok(self.for_another(profile)),
             (outcome, _) => outcome,
         };
         let reply = match &outcome {
+            _ if installation.is_some() => installation_reply(&outcome),
             Ok(given) => answers::given(profile, seen, given),
             Err(trouble) => answers::trouble(profile, seen, trouble),
         };
@@ -306,4 +335,17 @@ impl Server {
             beside: None,
         }
     }
+}
+
+/// What a request needs that its token does not grant.
+fn lacking<'d>(discovery: &'d Discovery, seen: &Seen, scopes: &[String]) -> Option<&'d [String]> {
+    let has = |needed: &[String]| needed.iter().all(|scope| scopes.contains(scope));
+    if !has(&discovery.needed_scopes) {
+        return Some(&discovery.needed_scopes);
+    }
+    let message: Value = serde_json::from_str(&seen.body).unwrap_or_default();
+    let tool = (message["method"] == "tools/call").then(|| &message["params"]["name"])?;
+    let mut needed = discovery.needed_of_tools.iter();
+    let needed = needed.find(|needed| *tool == *needed.tool)?;
+    (needed.is_never_enough || !has(&needed.scopes)).then_some(&*needed.scopes)
 }

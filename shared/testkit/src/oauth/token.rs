@@ -25,6 +25,10 @@ impl Server {
     /// Carries a token request out.
     pub(super) fn token(&self, profile: &Profile, seen: &Seen) -> Result<Given, Trouble> {
         let fields = self.fields(seen, profile.body)?;
+        let grant = fields.get("grant_type").map(String::as_str);
+        if grant == Some("urn:ietf:params:oauth:grant-type:jwt-bearer") {
+            return self.jwt_bearer(profile, seen, &fields);
+        }
         let client = self.client(profile, seen, &fields)?;
         if profile.discovery.is_some() && fields.get("resource") != Some(&self.resource(profile)) {
             return Err(Trouble::new(
@@ -32,7 +36,9 @@ impl Server {
                 "resource is missing or another",
             ));
         }
-        match fields.get("grant_type").map(String::as_str) {
+        match grant {
+            Some("client_credentials") => self.client_credentials(profile, &client, &fields),
+            Some("account_credentials") => self.account_credentials(profile, &client, &fields),
             Some("authorization_code") => self.exchange(profile, &client, &fields),
             Some("refresh_token") => self.renew(profile, &client, &fields),
             _ => Err(Trouble::new("unsupported_grant_type", "no such grant type")),
@@ -93,9 +99,14 @@ impl Server {
         let secret = match known.auth {
             Auth::Basic => basic.map(|(_, secret)| secret),
             Auth::Post => in_body.cloned(),
-            Auth::None => None,
+            Auth::PrivateKeyJwt | Auth::None => None,
         };
         let proven = match known.auth {
+            Auth::PrivateKeyJwt => {
+                in_body.is_none()
+                    && seen.header("authorization").is_empty()
+                    && self.is_proven_by_key(profile, &known.id, fields)
+            }
             Auth::None => in_body.is_none() && seen.header("authorization").is_empty(),
             Auth::Basic | Auth::Post => secret.is_some() && secret == known.secret,
         };

@@ -116,6 +116,12 @@ fn query(violations: &mut Vec<String>, rules: &Rules, operation: &Operation, tex
             .map(|(_, value)| value.clone())
             .collect();
         let unlisted = Unlisted::query(&operation.name(), name);
+        let is_further = |(of, parameter, value): &(&str, &str, &str)| {
+            *of == operation.name() && parameter == name && values == [*value]
+        };
+        if rules.further.iter().any(is_further) {
+            continue;
+        }
         match operation.query.get(name) {
             Some(parameter) => value_fits(violations, "query", name, &values, parameter),
             None if rules.unlisted.contains(&unlisted) => {}

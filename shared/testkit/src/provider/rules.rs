@@ -13,6 +13,9 @@ pub struct Rules {
     pub headers: Vec<&'static str>,
     /// Paths whose last parameter may span several segments.
     pub spanning: Vec<&'static str>,
+    /// `METHOD /path` as the description writes it, a parameter of its query, and a value that is
+    /// allowed although the description lacks it.
+    pub further: Vec<(&'static str, &'static str, &'static str)>,
     /// What is allowed although the description lacks it.
     pub unlisted: Vec<Unlisted>,
 }
