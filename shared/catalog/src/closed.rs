@@ -1,6 +1,7 @@
 //! The closed lists of the format. Adding a word to one is a change of the format;
 //! `docs/connectors/manifest-format.md` says what each word means.
 
+use domain::AccountMethod;
 use serde::Deserialize;
 
 macro_rules! closed {
@@ -47,14 +48,39 @@ closed!(
         BodyKey = "body_key",
     }
 );
+impl AuthKind {
+    /// The kind that made an account; none for a credential that was pasted, which says itself
+    /// what it is.
+    pub const fn of_account(method: AccountMethod) -> Option<Self> {
+        match method {
+            AccountMethod::OAuth => Some(Self::OAuth2Code),
+            AccountMethod::Token => None,
+            AccountMethod::ClientCredentials => Some(Self::OAuth2ClientCredentials),
+            AccountMethod::JwtBearer => Some(Self::OAuth2JwtBearer),
+            AccountMethod::AccountCredentials => Some(Self::OAuth2AccountCredentials),
+            AccountMethod::AppInstallation => Some(Self::AppInstallation),
+        }
+    }
+
+    /// Whether a program signs in by itself, with what an administrator was given.
+    pub const fn is_programs_own(self) -> bool {
+        matches!(
+            self,
+            Self::OAuth2ClientCredentials
+                | Self::OAuth2JwtBearer
+                | Self::OAuth2AccountCredentials
+                | Self::AppInstallation
+        )
+    }
+}
+
 closed!(
     /// Where a credential goes.
     AuthPlace { Header = "header", Body = "body", }
 );
-closed!(
-    /// Whose token a sign-in method yields.
-    TokenKind { Bot = "bot", User = "user", }
-);
+/// Whose token a sign-in method yields.
+pub use domain::TokenKind;
+
 closed!(
     /// Whose token a tool needs; `none` sends no credential.
     ToolToken { Bot = "bot", User = "user", None = "none", }
@@ -162,6 +188,7 @@ closed!(
     Transform {
         RawSlashes = "raw_slashes",
         OdataQuote = "odata_quote",
+        DoubleQuote = "double_quote",
         PercentEncode = "percent_encode",
         ZoomUuid = "zoom_uuid",
         BracedUuid = "braced_uuid",
@@ -170,6 +197,7 @@ closed!(
         JoinCsv = "join_csv",
         ToArray = "to_array",
         NamesToObjects = "names_to_objects",
+        NoneToNull = "none_to_null",
         UuidObjects = "uuid_objects",
         Merge = "merge",
         DateToRfc3339 = "date_to_rfc3339",
@@ -266,27 +294,39 @@ closed!(
     }
 );
 
+/// What the result of a tool with a hook is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HookAnswer {
+    /// The provider's answer, as data make it.
+    Provider,
+    /// JSON of its own, with nothing behind it that could be shown besides.
+    Figures,
+    /// JSON of its own that shows a part of what the provider said.
+    Digest,
+    /// Mostly text.
+    Text,
+}
+
 impl Hook {
-    /// Whether its result is its own, not the provider's answer.
-    pub const fn answers_itself(self) -> bool {
-        matches!(
-            self,
-            Self::BlocksToText
-                | Self::CodingMetrics
-                | Self::CopilotReportSummary
-                | Self::DecodeMime
-                | Self::DocsToText
-                | Self::GithubRepoStats
-                | Self::GithubUserStats
-                | Self::HydrateMessages
-                | Self::InactiveSeats
-                | Self::MarkdownToBlocks
-                | Self::PptxListSlides
-                | Self::PptxToText
-                | Self::SlidesSpeakerNotes
-                | Self::SlidesToText
-                | Self::WindsurfDerived
-        )
+    /// What its result is.
+    pub const fn answer(self) -> HookAnswer {
+        match self {
+            Self::BlocksToText | Self::DocsToText | Self::PptxToText | Self::SlidesToText => {
+                HookAnswer::Text
+            }
+            Self::CodingMetrics
+            | Self::CopilotReportSummary
+            | Self::PptxListSlides
+            | Self::SlidesSpeakerNotes
+            | Self::WindsurfDerived => HookAnswer::Figures,
+            Self::DecodeMime
+            | Self::GithubRepoStats
+            | Self::GithubUserStats
+            | Self::HydrateMessages
+            | Self::InactiveSeats
+            | Self::MarkdownToBlocks => HookAnswer::Digest,
+            _ => HookAnswer::Provider,
+        }
     }
 
     /// How many further calls a tool with this hook must name at least.

@@ -6,6 +6,7 @@
 //! engine runs without looking anything up by name. `docs/connectors/manifest-format.md` has the
 //! format.
 
+pub mod address;
 mod advice;
 mod builtin;
 mod catalog;
@@ -21,6 +22,7 @@ mod output;
 mod path;
 mod place;
 mod schema;
+mod sign;
 mod template;
 mod uri;
 
@@ -28,7 +30,7 @@ pub use catalog::{Catalog, Summary};
 pub use compile::connector as compile;
 pub use error::{Fault, ManifestError};
 pub use folder::{Check, Folder, Look};
-pub use manifest::{AfterConnect, OAuth2, Refresh, RevokeRequest, TokenResponse};
+pub use manifest::{AfterConnect, Identity, OAuth2, Refresh, RevokeRequest, TokenResponse};
 pub use model::{
     Answer, Arg, Auth, AuthMethod, Base64Alphabet, Call, Change, Connector, ConstWhen,
     CredentialPart, Encoding, Errors, Landing, Later, Method, PageKind, PageParam, Pages,

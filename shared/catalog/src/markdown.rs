@@ -1,5 +1,7 @@
 //! The reference page of a connector, made from its manifest.
 
+mod sign_in;
+
 use std::fmt::Write as _;
 
 use serde_json::Value;
@@ -40,6 +42,10 @@ pub fn page(connector: &Connector) -> String {
     for note in &connector.notes {
         line(&format!("- {note}"));
     }
+    for text in sign_in::lines(connector) {
+        line(&text);
+    }
+    line("\n## Tools");
     let count = |effect| {
         connector
             .tools

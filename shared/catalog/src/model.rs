@@ -113,33 +113,6 @@ pub struct Refusals {
     pub accepted_scopes_header: Option<String>,
 }
 
-impl Auth {
-    /// How the token of a connected account is sent with a request to `path`.
-    pub fn connected(&self, path: &str) -> Option<&AuthMethod> {
-        self.methods
-            .iter()
-            .find(|method| method.kind == AuthKind::OAuth2Code && method.is_for(path))
-    }
-
-    /// How a credential that somebody pasted is sent with a request to `path`. A pair
-    /// `username:password` goes the way of pairs where there is one.
-    pub fn pasted(&self, path: &str, is_pair: bool) -> Option<&AuthMethod> {
-        let here = |method: &&AuthMethod| method.is_for(path);
-        let mut pasted = [AuthKind::Token, AuthKind::BodyKey, AuthKind::Basic];
-        if is_pair {
-            pasted.rotate_right(1);
-        }
-        let mut found = pasted.into_iter().filter_map(|kind| {
-            self.methods
-                .iter()
-                .filter(here)
-                .find(|method| method.kind == kind)
-        });
-        // An access token that was got elsewhere works too.
-        found.next().or_else(|| self.methods.iter().find(here))
-    }
-}
-
 /// One way to sign in, and where its credential goes.
 #[derive(Clone, Debug)]
 pub struct AuthMethod {
@@ -150,6 +123,8 @@ pub struct AuthMethod {
     pub name: String,
     pub format: Vec<CredentialPart>,
     pub token_kind: Option<TokenKind>,
+    /// What its tokens begin with, by which a pasted one is known.
+    pub begins: Vec<String>,
     /// What the user name and the password of `basic` are.
     pub username: Option<String>,
     pub password: Option<String>,
@@ -157,15 +132,13 @@ pub struct AuthMethod {
     pub base_url: Option<String>,
     /// The method is for requests whose path begins so.
     pub path_prefix: Option<String>,
+    /// What a program asks for whose tokens have one fixed scope.
     pub scope: Option<String>,
+    /// Where a program gets its tokens, if that is not `OAuth2::token_url`.
+    pub token_url: Option<String>,
+    /// Those of `OAuth2::url_variables` that a program must be told.
+    pub needs: Vec<String>,
     pub note: Option<String>,
-}
-
-impl AuthMethod {
-    fn is_for(&self, path: &str) -> bool {
-        let prefix = self.path_prefix.as_ref();
-        prefix.is_none_or(|prefix| path.starts_with(prefix.as_str()))
-    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -190,9 +163,14 @@ pub struct RateLimit {
     /// Where a body says why, and the reasons that mean "later": without one of them an answer
     /// with a status of the list is no limit.
     pub reasons: Option<(ResultPath, Vec<String>)>,
+    /// Placeholders of paths: what each of their values names has a quota of its own.
     pub bucket_path_params: Vec<String>,
-    /// One write at a time for each connector.
+    /// One write at a time with each credential.
     pub serial_writes: bool,
+    /// Placeholders of paths: one call at a time for what their values name together.
+    pub serial_path_params: Vec<String>,
+    /// Requests with one credential that the provider takes at once; none where it does not say.
+    pub requests_at_once: Option<u32>,
     pub conditional_requests: Option<ConditionalRequests>,
     pub note: Option<String>,
 }
@@ -340,6 +318,9 @@ pub struct Landing {
 pub enum Change {
     RawSlashes,
     OdataQuote,
+    /// A text in double quotes; those in it and backslashes are escaped. One that the caller has
+    /// quoted stays.
+    DoubleQuote,
     PercentEncode,
     ZoomUuid,
     BracedUuid,
@@ -353,6 +334,8 @@ pub enum Change {
     JoinCsv,
     ToArray,
     NamesToObjects,
+    /// The word `none` becomes null, which empties what the provider has.
+    NoneToNull,
     UuidObjects,
     DateToRfc3339,
     DateToEpochMs,

@@ -196,6 +196,7 @@ fn change(
     let change = match transform {
         Transform::RawSlashes => Change::RawSlashes,
         Transform::OdataQuote => Change::OdataQuote,
+        Transform::DoubleQuote => Change::DoubleQuote,
         Transform::PercentEncode => Change::PercentEncode,
         Transform::ZoomUuid => Change::ZoomUuid,
         Transform::BracedUuid => Change::BracedUuid,
@@ -203,6 +204,7 @@ fn change(
         Transform::JoinCsv => Change::JoinCsv,
         Transform::ToArray => Change::ToArray,
         Transform::NamesToObjects => Change::NamesToObjects,
+        Transform::NoneToNull => Change::NoneToNull,
         Transform::UuidObjects => Change::UuidObjects,
         Transform::DateToRfc3339 => Change::DateToRfc3339,
         Transform::DateToEpochMs => Change::DateToEpochMs,
@@ -229,6 +231,12 @@ fn change(
     }
     if change == Change::PercentEncode && place != Place::Header {
         faults.add(key, "percent_encode is for header arguments");
+    }
+    if change == Change::DoubleQuote && place != Place::Query {
+        faults.add(key, "double_quote is for query arguments");
+    }
+    if change == Change::NoneToNull && !matches!(place, Place::Body | Place::Variable) {
+        faults.add(key, "none_to_null is for body arguments and variables");
     }
     if change == Change::Base64Decode && place != Place::Body {
         faults.add(key, "base64_decode is for raw bodies");

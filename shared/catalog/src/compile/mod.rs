@@ -3,6 +3,7 @@
 mod args;
 mod call;
 mod offer;
+mod programs;
 mod service;
 mod tool;
 
@@ -13,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Faults, ManifestError};
 use crate::manifest::{ArgText, ConnectorText, FORMAT, ToolText};
-use crate::model::{Connector, Pagination};
+use crate::model::{Connector, Pagination, Target, Tool};
 use crate::place;
 
 /// Reads one manifest. `file` names it in faults and must be `<connector>.toml`.
@@ -74,8 +75,12 @@ fn read(file: &str, text: &str, faults: &mut Faults) -> Option<Connector> {
         }
     }
     faults.enter(None);
+    let whole = tools.len() == written;
+    if whole {
+        check_serial(&head.rate_limit.serial_path_params, &tools, faults);
+    }
     // Of a tool with faults a resource could only say that it is not there.
-    let resources = match tools.len() == written {
+    let resources = match whole {
         true => offer::resources(resources, &tools, faults),
         false => Vec::new(),
     };
@@ -143,6 +148,18 @@ fn check_head(file: &str, head: &ConnectorText, faults: &mut Faults) {
     }
     for (name, value) in &head.headers {
         service::check_header(&format!("headers.{name}"), name, value, faults);
+    }
+}
+
+/// A placeholder that no path has would let all calls run at once, and say nothing of it.
+fn check_serial(names: &[String], tools: &[Tool], faults: &mut Faults) {
+    let is_used = |name: &String| {
+        let mut args = tools.iter().flat_map(|tool| &tool.args);
+        args.any(|arg| matches!(&arg.target, Target::Path(known) if known == name))
+    };
+    for name in names.iter().filter(|name| !is_used(name)) {
+        let rule = format!("names {name:?}, which is in no tool's path");
+        faults.add("rate_limit.serial_path_params", rule);
     }
 }
 

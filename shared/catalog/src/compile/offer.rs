@@ -172,6 +172,17 @@ fn resource_list(
 ) -> Option<ResourceList> {
     let tool = reads(&format!("{key}.tool"), &text.tool, tools, faults)?;
     check_args(&format!("{key}.args"), tool, text.args.keys(), faults);
+    // Pages that are joined, and an answer that is a list itself, are shown as `items`.
+    let is_joined = tool
+        .pages
+        .as_ref()
+        .is_some_and(|pages| pages.follow.is_some());
+    let is_bare = tool.response.items.as_ref();
+    let is_bare = is_bare.is_some_and(|items| items.0.is_empty());
+    if (is_joined || is_bare) && text.items != "$.items" {
+        let rule = format!("the list of {} stands at $.items", tool.name);
+        faults.add(format!("{key}.items"), rule);
+    }
     let mut path = |member: &str, text: &str| {
         faults.take(
             &format!("{key}.{member}"),

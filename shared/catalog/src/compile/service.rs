@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::no_args;
+use super::{no_args, programs};
 use crate::closed::{AuthPlace, ErrorStyle, ListPlace};
 use crate::error::Faults;
 use crate::manifest::{
-    AuthText, ErrorsText, MethodText, OutputText, PaginationText, RateLimitText, RefusalsText,
+    AuthText, ErrorsText, Identity, MethodText, OutputText, PaginationText, RateLimitText,
+    RefusalsText,
 };
 use crate::model::{
     Auth, AuthMethod, CredentialPart, Errors, PageKind, PageParam, Pagination, RateLimit, Refusals,
@@ -28,18 +29,45 @@ pub(super) fn auth(text: AuthText, faults: &mut Faults) -> Option<Auth> {
     if text.methods.is_empty() {
         faults.add("auth.methods", "there must be at least one");
     }
-    let methods = text
+    let methods: Vec<AuthMethod> = text
         .methods
         .into_iter()
         .enumerate()
         .filter_map(|(i, method)| auth_method(&format!("auth.methods[{i}]"), method, faults))
         .collect();
+    programs::check(&methods, text.oauth2.as_ref(), faults);
+    for (i, ask) in text
+        .oauth2
+        .iter()
+        .flat_map(|o| o.identity.iter().enumerate())
+    {
+        identity(&format!("auth.oauth2.identity[{i}]"), ask, faults);
+    }
     Some(Auth {
         methods,
         oauth2: text.oauth2,
         refusals: refusals(text.refusals, faults),
         notes: text.notes,
     })
+}
+
+fn identity(key: &str, ask: &Identity, faults: &mut Faults) {
+    if !ask.path.starts_with('/') || ask.path.contains(['{', '#']) {
+        faults.add(
+            format!("{key}.path"),
+            "must begin with / and be as it is sent",
+        );
+    }
+    let https = |url: &String| url.starts_with("https://") && !url.ends_with('/');
+    if !ask.base_url.as_ref().is_none_or(https) {
+        faults.add(
+            format!("{key}.base_url"),
+            "must begin with https:// and not end with /",
+        );
+    }
+    for (name, text) in [("id", &ask.id), ("name", &ask.name)] {
+        faults.take(&format!("{key}.{name}"), ResultPath::fixed(text));
+    }
 }
 
 fn refusals(text: RefusalsText, faults: &mut Faults) -> Refusals {
@@ -68,6 +96,9 @@ fn auth_method(key: &str, text: MethodText, faults: &mut Faults) -> Option<AuthM
     {
         faults.add(format!("{key}.path_prefix"), "must begin with /");
     }
+    if text.begins.iter().any(String::is_empty) {
+        faults.add(format!("{key}.begins"), "holds an empty text");
+    }
     Some(AuthMethod {
         kind: text.kind,
         label: text.label,
@@ -75,11 +106,14 @@ fn auth_method(key: &str, text: MethodText, faults: &mut Faults) -> Option<AuthM
         name: text.apply.name,
         format,
         token_kind: text.token_kind,
+        begins: text.begins,
         username: text.username,
         password: text.password,
         base_url: text.base_url,
         path_prefix: text.path_prefix,
         scope: text.scope,
+        token_url: text.token_url,
+        needs: text.needs,
         note: text.note,
     })
 }
@@ -130,6 +164,9 @@ pub(super) fn rate_limit(text: RateLimitText, faults: &mut Faults) -> RateLimit 
             None
         }
     };
+    if text.requests_at_once == Some(0) {
+        faults.add("rate_limit.requests_at_once", "must be at least 1");
+    }
     let names = text.headers;
     let reset_header = match (names.reset, names.reset_unit) {
         (Some(name), Some(unit)) => Some((name, unit)),
@@ -164,6 +201,8 @@ pub(super) fn rate_limit(text: RateLimitText, faults: &mut Faults) -> RateLimit 
         reasons,
         bucket_path_params: text.bucket_path_params,
         serial_writes: text.serial_writes,
+        serial_path_params: text.serial_path_params,
+        requests_at_once: text.requests_at_once,
         conditional_requests: text.conditional_requests,
         note: text.note,
     }

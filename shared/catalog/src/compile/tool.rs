@@ -9,7 +9,7 @@ use serde_json::{Value, json, value::RawValue};
 use super::args::{Context, arg, texts};
 use super::call;
 use super::no_args;
-use crate::closed::{ArgType, Effect, Hook, Poll, ResponseKind};
+use crate::closed::{ArgType, Effect, Hook, HookAnswer, Poll, ResponseKind};
 use crate::error::Faults;
 use crate::manifest::{ArgText, ConnectorText, ResponseText, ToolText};
 use crate::model::{
@@ -56,9 +56,7 @@ pub(super) fn compile(
     let steps = steps(&text, faults);
     let (call, response) = (call?, response?);
     check_templates(&args, &call, &response, faults);
-    if !text.code.is_some_and(Hook::answers_itself) {
-        shown(&response, &mut args, &mut schemas);
-    }
+    shown(&response, text.code, &mut args, &mut schemas);
 
     let input_schema = schema::input(&args, &schemas);
     for group in &require_one_of {
@@ -363,17 +361,24 @@ fn response(text: &ResponseText, find: FindArg<'_>, faults: &mut Faults) -> Opti
 
 /// Adds what says how much of a JSON answer is shown, unless the provider has an argument of that
 /// name itself.
-fn shown(response: &Response, args: &mut Vec<Arg>, schemas: &mut Vec<Value>) {
-    let is_json = matches!(response.kind, Answer::Json | Answer::BytesOrJson);
-    if !is_json || response.whole {
-        return;
-    }
+fn shown(response: &Response, hook: Option<Hook>, args: &mut Vec<Arg>, schemas: &mut Vec<Value>) {
+    let provides_json = matches!(response.kind, Answer::Json | Answer::BytesOrJson);
+    let takes: &[Target] = match hook.map_or(HookAnswer::Provider, Hook::answer) {
+        _ if response.whole => &[],
+        HookAnswer::Provider if !provides_json => &[],
+        HookAnswer::Provider | HookAnswer::Digest => &[Target::Fields, Target::Full],
+        HookAnswer::Figures => &[Target::Fields],
+        HookAnswer::Text => &[],
+    };
     let fields = "Members to show, e.g. `id` or `user.name`; of a list, those of each item.";
     let full = "True shows all that the provider says, not only what is mostly needed.";
     for (name, kind, target, description) in [
         ("fields", ArgType::Array, Target::Fields, fields),
         ("full", ArgType::Boolean, Target::Full, full),
     ] {
+        if !takes.contains(&target) {
+            continue;
+        }
         let is_it = |known: &String| known == name;
         if args
             .iter()

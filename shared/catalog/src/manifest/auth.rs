@@ -27,11 +27,16 @@ pub(crate) struct MethodText {
     pub(crate) label: Option<String>,
     pub(crate) apply: ApplyText,
     pub(crate) token_kind: Option<TokenKind>,
+    #[serde(default)]
+    pub(crate) begins: Vec<String>,
     pub(crate) username: Option<String>,
     pub(crate) password: Option<String>,
     pub(crate) base_url: Option<String>,
     pub(crate) path_prefix: Option<String>,
     pub(crate) scope: Option<String>,
+    pub(crate) token_url: Option<String>,
+    #[serde(default)]
+    pub(crate) needs: Vec<String>,
     pub(crate) note: Option<String>,
 }
 
@@ -71,6 +76,10 @@ pub struct OAuth2 {
     pub scope_prefix: Option<String>,
     #[serde(default)]
     pub scope_params: BTreeMap<String, String>,
+    /// The client's registration says which scopes there are, and whoever asks for others is
+    /// refused: none are asked for.
+    #[serde(default)]
+    pub client_scopes: bool,
     pub default_scopes: Vec<String>,
     #[serde(default)]
     pub extra_scopes: Vec<String>,
@@ -88,6 +97,10 @@ pub struct OAuth2 {
     pub refresh: Refresh,
     pub granted_scopes_header: Option<String>,
     pub after_connect: Option<AfterConnect>,
+    /// Requests that tell who signed in, where the token answer does not: the first that is
+    /// answered counts.
+    #[serde(default)]
+    pub identity: Vec<Identity>,
 }
 
 /// How a token is revoked. The default is that of RFC 7009.
@@ -150,4 +163,21 @@ pub struct AfterConnect {
     pub select: String,
     pub stores: String,
     pub note: Option<String>,
+}
+
+/// A request with a new access token that tells whose it is.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Identity {
+    /// Path and query below the connector's address.
+    pub path: String,
+    /// Below this address of the provider's instead; not asked for a connector with a base URL of
+    /// its own, whose tokens go nowhere else.
+    pub base_url: Option<String>,
+    /// A GraphQL document to post. Without it the request is a GET.
+    pub graphql: Option<String>,
+    /// Where in the answer stands what never changes: a number or a text.
+    pub id: String,
+    /// Where a name for people stands.
+    pub name: String,
 }

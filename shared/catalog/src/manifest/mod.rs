@@ -6,7 +6,7 @@ mod offer;
 mod service;
 mod tool;
 
-pub use auth::{AfterConnect, OAuth2, Refresh, RevokeRequest, TokenResponse};
+pub use auth::{AfterConnect, Identity, OAuth2, Refresh, RevokeRequest, TokenResponse};
 pub(crate) use auth::{AuthText, MethodText, RefusalsText};
 pub(crate) use offer::{PromptText, ResourceListText, ResourceText, RoleText};
 pub(crate) use service::{ErrorsText, OutputText, PaginationText, RateLimitText};

@@ -21,6 +21,9 @@ pub(crate) struct RateLimitText {
     pub(crate) bucket_path_params: Vec<String>,
     #[serde(default)]
     pub(crate) serial_writes: bool,
+    #[serde(default)]
+    pub(crate) serial_path_params: Vec<String>,
+    pub(crate) requests_at_once: Option<u32>,
     pub(crate) conditional_requests: Option<ConditionalRequests>,
     pub(crate) note: Option<String>,
 }

@@ -129,6 +129,32 @@ fn unknown_and_missing_keys_are_named_with_their_tool() {
 }
 
 #[test]
+fn a_sign_in_of_a_program_says_where_and_with_what() {
+    says(
+        &with_head("kind = \"token\"", "kind = \"app_installation\""),
+        &[
+            "auth.methods[0].kind: needs auth.oauth2",
+            "auth.methods[0].token_url: must be there, and hold {installation_id}",
+        ],
+    );
+    says(
+        &with_head(
+            "kind = \"token\"",
+            "kind = \"oauth2_client_credentials\", needs = [\"tenant\"], token_url = \"http://x\"",
+        ),
+        &[
+            "auth.methods[0].kind: needs auth.oauth2",
+            "auth.methods[0].needs: names \"tenant\", which is none of auth.oauth2.url_variables",
+            "auth.methods[0].token_url: must begin with https://",
+        ],
+    );
+    says(
+        &with_head("kind = \"token\"", "kind = \"token\", needs = [\"tenant\"]"),
+        &["auth.methods[0].kind: takes no token_url and no needs"],
+    );
+}
+
+#[test]
 fn what_goes_nowhere_or_comes_from_nowhere_is_refused() {
     says(
         &with_tool("/{id}", "/{id}/{part}"),
@@ -317,6 +343,61 @@ fn what_goes_together_is_not_given_alone() {
         &with_head("api.example.com", "api.example.com/{site}"),
         &["base_url_variables: must say what each {…} of base_url is, and no other"],
     );
+}
+
+#[test]
+fn limits_on_what_runs_at_once_must_be_able_to_hold() {
+    let with = |line: &str| with_head("[rate_limit]", &format!("[rate_limit]\n{line}"));
+
+    assert_eq!(
+        with("serial_path_params = [\"id\"]\nrequests_at_once = 1"),
+        "fine"
+    );
+    says(
+        &with("serial_path_params = [\"id\", \"di\"]"),
+        &["rate_limit.serial_path_params: names \"di\", which is in no tool's path"],
+    );
+    says(
+        &with("requests_at_once = 0"),
+        &["rate_limit.requests_at_once: must be at least 1"],
+    );
+}
+
+#[test]
+fn a_list_of_resources_is_looked_for_where_the_tool_shows_it() {
+    let listing = r#"
+[[tools]]
+name = "acme_list"
+title = "List"
+description = "Lists things, all of them."
+effect = "read"
+idempotent = true
+request = "GET /things"
+paginate = "pages"
+follow_pages = 100
+response = { items = "$.value" }
+[[resources]]
+uri = "acme://thing/{id}"
+name = "thing"
+title = "Thing"
+description = "A thing."
+mime_type = "application/json"
+tool = "acme_get"
+list = { tool = "acme_list", items = "$.items", variables = { id = "$.id" } }
+"#;
+    let with = |from: &str, to: &str| {
+        assert!(listing.contains(from), "{from}");
+        faults_of(&format!("{HEAD}{TOOL}{}", listing.replace(from, to)))
+    };
+
+    assert_eq!(with("$.items", "$.items"), "fine");
+    // What the provider calls it is not what the joined pages are called.
+    says(
+        &with("items = \"$.items\"", "items = \"$.value\""),
+        &["list.items: the list of acme_list stands at $.items"],
+    );
+    let one_page = with("paginate = \"pages\"\nfollow_pages = 100\n", "");
+    assert_eq!(one_page, "fine", "and of one page nobody can tell");
 }
 
 #[test]

@@ -66,7 +66,8 @@ fn arguments_are_compiled_to_where_they_go() {
 fn a_pasted_credential_finds_its_method_by_kind_and_path() {
     let whole = whole();
     let method = |path: &str, is_pair| {
-        let method = whole.auth.pasted(path, is_pair);
+        let credential = if is_pair { "ada@x.example:k" } else { "k" };
+        let method = whole.auth.pasted(path, credential, None);
         method.map(|method| (method.kind, method.name.clone()))
     };
     let authorization = "Authorization".to_owned();
