@@ -191,6 +191,7 @@ impl Places {
     /// Drops what is held of a connector. Calls that run keep theirs to their end.
     pub(crate) fn drop_all_of(&self, key: Key) {
         self.parts.credentials.drop_all_of(key.0, key.1);
+        self.parts.native.drop_all_of(key.0, key.1);
         if let Some(place) = self.places.remove(&key) {
             place.current.store(None);
         }
@@ -204,6 +205,7 @@ impl Places {
     ) -> impl Future<Output = anyhow::Result<()>> + Send + 'static {
         let (places, alive) = (self.places.clone(), Arc::downgrade(&self.config));
         let credentials = Arc::downgrade(&self.parts.credentials);
+        let native = Arc::downgrade(&self.parts.native);
         let every = (self.config.lease_idle_timeout / 4).clamp(SWEEP_MIN, SWEEP_MAX);
         async move {
             while alive.strong_count() > 0 {
@@ -213,6 +215,9 @@ impl Places {
                         places.run_pending_tasks();
                         if let Some(credentials) = credentials.upgrade() {
                             credentials.sweep();
+                        }
+                        if let Some(native) = native.upgrade() {
+                            native.sweep();
                         }
                     }
                 }

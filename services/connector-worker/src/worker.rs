@@ -64,6 +64,7 @@ impl Worker {
         let metrics = WorkerMetrics::register(&process.metrics);
         let native = Engine::new(deps.catalog, deps.egress.clone(), config.native.clone())
             .with_clock(deps.clock.clone())
+            .with_metrics(&process.metrics)
             .with_origins(Origins::new(&config.origins).map_err(anyhow::Error::msg)?);
         let hosted = Arc::new(HostedServers::new(
             config.hosted.clone(),

@@ -12,7 +12,7 @@ mod signature;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{AccountId, ConnectorId, TenantId};
+use domain::{AccountId, ConnectorId, TenantId, TokenKind};
 use egress::Deadline;
 use fabric::{
     AccountLease, Call, Credential, CredentialError, CredentialRequest, Events, Failure,
@@ -69,7 +69,7 @@ impl Credentials {
         }
     }
 
-    /// What a call is signed with that brings no token of its own. Where its client answers that a
+    /// What a call is signed with that brings no token of its own, of this kind. Where its client answers that a
     /// person connects an account just now, that is waited for.
     ///
     /// # Errors
@@ -77,10 +77,11 @@ impl Credentials {
     pub(crate) async fn for_call(
         &self,
         call: &Call,
+        kind: Option<TokenKind>,
         events: Option<&Events>,
         deadline: Deadline,
     ) -> Result<Signature, Unsigned> {
-        let whose = Whose::of(call);
+        let whose = Whose::of(call).of_kind(kind);
         match Reply::of(&call.request) {
             None => self.of(whose, call.accounts, deadline).await,
             Some(Reply::Refused) => Err(Unsigned::Refused),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{AccountId, ConnectorId, KeyId, TenantId};
+use domain::{AccountId, ConnectorId, KeyId, TenantId, TokenKind};
 use fabric::{AccountLease, Call, CredentialError, CredentialRequest, Failure, FailureKind};
 use secrecy::SecretString;
 
@@ -40,12 +40,15 @@ pub(crate) enum Unsigned {
     Failed(Failure),
 }
 
-/// The calls that share a credential: those of one key to one connector.
+/// The calls that share a credential: those of one key to one connector, by the kind of token that
+/// they need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Whose {
     pub(crate) tenant: TenantId,
     pub(crate) connector: ConnectorId,
     pub(crate) key: KeyId,
+    /// Whose token it must be; none: any.
+    pub(crate) kind: Option<TokenKind>,
 }
 
 impl Whose {
@@ -54,7 +57,13 @@ impl Whose {
             tenant: call.tenant,
             connector: call.connector,
             key: call.principal.key,
+            kind: None,
         }
+    }
+
+    /// The same for calls that need this kind of token.
+    pub(crate) fn of_kind(self, kind: Option<TokenKind>) -> Self {
+        Self { kind, ..self }
     }
 
     pub(super) fn request(self) -> CredentialRequest {
@@ -62,6 +71,7 @@ impl Whose {
             tenant: self.tenant,
             connector: self.connector,
             key: self.key,
+            token_kind: self.kind,
             refused: None,
             further_scopes: Vec::new(),
             wants_link: true,

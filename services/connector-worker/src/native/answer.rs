@@ -6,6 +6,7 @@ use bytes::Bytes;
 use catalog::closed::{Compare, Truncate};
 use catalog::{Answer, Base64Alphabet, Response, Target};
 use fabric::{Failure, FailureKind, Outcome};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::arguments::Arguments;
@@ -40,27 +41,50 @@ impl Made {
 
     /// The MCP result.
     pub(super) fn into_outcome(self, call: &Call<'_>) -> Outcome {
-        let mut content = Vec::new();
         let is_text = self.text.is_some();
         let main = self.text.unwrap_or_else(|| self.structured.to_string());
-        content.push(json!({ "type": "text", "text": main }));
-        content.extend(self.file);
-        content.extend(
-            self.notes
-                .iter()
-                .map(|note| json!({ "type": "text", "text": note })),
-        );
-        let mut result = json!({ "content": content });
-        if !is_text {
-            result["structuredContent"] = self.structured;
-        }
-        result["isError"] = json!(false);
-        let bytes = result.to_string().into_bytes();
+        let mut content = vec![Content::text(&main)];
+        content.extend(self.file.as_ref().map(Content::Other));
+        content.extend(self.notes.iter().map(|note| Content::text(note)));
+        let result = ToolResult {
+            content,
+            structured_content: (!is_text).then_some(&self.structured),
+            is_error: false,
+        };
+        let bytes = serde_json::to_vec(&result).expect("texts and JSON values are always JSON");
         let limit = call.engine.limits.result_max_bytes;
         if bytes.len() > limit {
             return Outcome::Failed(call.with_effect(call.too_large(limit), true));
         }
         Outcome::Result(bytes.into())
+    }
+}
+
+/// A `CallToolResult`, written from what is at hand.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ToolResult<'a> {
+    content: Vec<Content<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    structured_content: Option<&'a Value>,
+    is_error: bool,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Content<'a> {
+    Text {
+        #[serde(rename = "type")]
+        kind: &'static str,
+        text: &'a str,
+    },
+    Other(&'a Value),
+}
+
+impl<'a> Content<'a> {
+    const fn text(text: &'a str) -> Self {
+        let kind = "text";
+        Self::Text { kind, text }
     }
 }
 
@@ -199,11 +223,16 @@ fn compares(compare: Compare, value: &Value, wanted: &Value) -> bool {
     }
 }
 
+/// A list as `structuredContent`. Moved: `json!` would copy all of it.
+pub(super) fn items_of(items: Vec<Value>) -> Value {
+    Value::Object(Map::from_iter([("items".to_owned(), Value::Array(items))]))
+}
+
 /// `structuredContent` must be an object.
 pub(super) fn wrap(value: Value) -> Value {
     match value {
         Value::Object(_) => value,
-        Value::Array(items) => json!({ "items": items }),
+        Value::Array(items) => items_of(items),
         scalar => json!({ "value": scalar }),
     }
 }

@@ -2,14 +2,13 @@
 
 use std::sync::atomic::AtomicBool;
 
-use catalog::closed::Effect;
 use catalog::{Connector, Pages, Tool};
 use egress::Deadline;
 use fabric::{Failure, FailureKind, Outcome};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::answer::Made;
+use super::answer::{Made, items_of};
 use super::arguments::Arguments;
 use super::credential::Signed;
 use super::exchange::Answered;
@@ -61,18 +60,21 @@ impl Call<'_> {
             let rule = "an argument that is a list is empty";
             return Ok(refusal::not_called(self.tool, rule));
         }
-        let _turn = match self.turn().await {
-            Ok(turn) => turn,
+        let _turns = match self.turns(&all[0]).await {
+            Ok(turns) => turns,
             Err(failure) => return Ok(Outcome::Failed(failure)),
         };
         let made = match self.tool.hook {
-            Some(hook) => hooks::run(self, hook, &all).await,
+            Some(hook) => hooks::run(self, hook, &all).await.map(|mut made| {
+                self.select(&mut made, &all[0]);
+                made
+            }),
             None => self.plain(&all).await,
         };
         let outcome = match made {
             Ok(made) => made.into_outcome(self),
             Err(Stop::Refused(outcome)) => outcome,
-            Err(Stop::Failed(failure)) => Outcome::Failed(failure),
+            Err(Stop::Failed(failure)) => Outcome::Failed(self.in_all(failure)),
             Err(Stop::Missing(missing)) => return Err(missing),
         };
         Ok(self.signed.redact(outcome))
@@ -109,23 +111,6 @@ impl Call<'_> {
     pub(super) fn draft(&self, arguments: &Arguments) -> Result<Draft, Stop> {
         Draft::new(self.connector, self.tool, self.base_url, arguments)
             .map_err(|violation| Stop::Refused(refusal::not_called(self.tool, &violation)))
-    }
-
-    /// Waits until this connector's other writes are done, where the provider wants that.
-    async fn turn(&self) -> Result<Option<tokio::sync::OwnedMutexGuard<()>>, Failure> {
-        if self.tool.effect == Effect::Read || !self.connector.rate_limit.serial_writes {
-            return Ok(None);
-        }
-        let turn = self.engine.turns.take(self.signed.lease.connector.id);
-        tokio::time::timeout_at(self.deadline.instant(), turn)
-            .await
-            .map(Some)
-            .map_err(|_| {
-                unsent(
-                    FailureKind::Busy,
-                    "other writes of this connector took all the time there was",
-                )
-            })
     }
 
     pub(super) async fn simple(&self, draft: Draft, arguments: &Arguments) -> Result<Made, Stop> {
@@ -203,7 +188,7 @@ impl Call<'_> {
             }
             let is_full = found.len() >= wanted;
             if next == Next::End && found.len() <= wanted {
-                return Ok(Made::json(json!({ "items": found })));
+                return Ok(Made::json(items_of(found)));
             }
             if is_full || count >= limits.pages_max || bytes >= limits.response_max_bytes {
                 break;
@@ -211,7 +196,8 @@ impl Call<'_> {
             next.apply(&mut draft);
         }
         found.truncate(wanted);
-        let mut made = Made::json(json!({ "items": found, "truncated": true }));
+        let mut made = Made::json(items_of(found));
+        made.structured["truncated"] = json!(true);
         made.notes.push(format!(
             "There are more than the {} items shown: narrow the request.",
             found_len(&made)
@@ -228,7 +214,12 @@ pub(super) fn next(
     arguments: &Arguments,
 ) -> Next {
     let items = pages.items.find(body, &|at| arguments.value(at).cloned());
-    let items = items.and_then(Value::as_array).map_or(0, Vec::len);
+    let items = match items {
+        Some(Value::Array(items)) => items.len(),
+        // By name, as Cursor lists what belongs to each user.
+        Some(Value::Object(items)) => items.len(),
+        _ => 0,
+    };
     let (url, headers) = (&answered.url, &answered.headers);
     pages::next(
         pages,

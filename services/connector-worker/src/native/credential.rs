@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use catalog::closed::{AuthPlace, TokenKind, ToolToken};
+use catalog::closed::{AuthKind, AuthPlace, TokenKind, ToolToken};
 use catalog::{AuthMethod, Connector, CredentialPart, Tool};
 use domain::AccountMethod;
 use fabric::{AccountLease, Lease, Outcome};
@@ -93,72 +93,43 @@ impl<'a> Signed<'a> {
         let Signature::Account(lease) = self.signature() else {
             return None;
         };
-        if connector.base_url_variables.is_empty() {
-            return None;
-        }
-        let alternatives = connector.base_url_alternatives.values();
-        let mut templates = std::iter::once(&connector.base_url).chain(alternatives);
-        templates.find_map(|template| filled(template, &lease))
+        Url::parse(&connector.address_with(&lease.variables)?).ok()
     }
 }
 
-/// Whether an account can be what a tool's requests are signed with.
-pub(super) fn takes_account(connector: &Connector, tool: &Tool) -> bool {
-    let methods = &connector.auth.methods;
-    let connected = methods
-        .iter()
-        .find(|method| method.kind == catalog::closed::AuthKind::OAuth2Code);
-    match tool.token {
-        Some(ToolToken::None) => false,
-        // A person's account is no bot.
-        Some(ToolToken::Bot) => {
-            connected.is_some_and(|method| method.token_kind != Some(TokenKind::User))
-        }
-        Some(ToolToken::User) | None => connected.is_some(),
-    }
+/// What a tool's requests are signed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// Whose token, where the provider tells them apart and the tool takes but one kind.
+    pub(crate) kind: Option<TokenKind>,
 }
 
-/// `template` with the account's variables, if it says all of them.
-fn filled(template: &str, lease: &AccountLease) -> Option<Url> {
-    let (mut url, mut rest) = (String::new(), template);
-    while let Some((before, after)) = rest.split_once('{') {
-        let (name, after) = after.split_once('}')?;
-        url.push_str(before);
-        url.push_str(
-            lease
-                .variables
-                .get(name)
-                .filter(|value| is_plain(value))
-                .map(String::as_str)?,
-        );
-        rest = after;
+impl Wanted {
+    /// None for tools that send no credential.
+    pub(super) fn of(connector: &Connector, tool: &Tool) -> Option<Self> {
+        let kind = match tool.token {
+            Some(ToolToken::None) => return None,
+            Some(ToolToken::Bot) => Some(TokenKind::Bot),
+            Some(ToolToken::User) => Some(TokenKind::User),
+            None => None,
+        };
+        Some(Self {
+            kind: kind.filter(|_| connector.auth.tells_apart()),
+        })
     }
-    url.push_str(rest);
-    Url::parse(&url).ok()
-}
-
-/// Whether a value stays within its place in a host or a path.
-fn is_plain(value: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-    !value.is_empty()
-        && value.bytes().all(plain)
-        && !value.starts_with('.')
-        && !value.contains("..")
 }
 
 impl Call<'_> {
     /// Whether the tool wants the user's token of a provider that gives a bot's and a user's.
     pub(super) fn needs_user_token(&self) -> bool {
-        let oauth = self.connector.auth.oauth2.as_ref();
-        let gives_both = oauth.is_some_and(|oauth| oauth.scope_params.contains_key("user"));
-        self.tool.token == Some(ToolToken::User) && gives_both
+        self.tool.token == Some(ToolToken::User) && self.connector.auth.gives_both()
     }
 
     /// Puts the credential where the manifest says.
     pub(super) fn sign(&self, draft: &mut Draft, signature: &Signature) -> Result<(), Sent> {
-        if self.tool.token == Some(ToolToken::None) {
+        let Some(Wanted { kind }) = Wanted::of(self.connector, self.tool) else {
             return Ok(());
-        }
+        };
         let token = match signature {
             Signature::Own => self.signed.own_token(),
             Signature::Given(token) => Some(token.expose_secret()),
@@ -168,14 +139,18 @@ impl Call<'_> {
             return Err(Sent::before(Trouble::NoCredential));
         };
         let auth = &self.connector.auth;
+        let path = draft.path.as_str();
         let method = match signature {
-            Signature::Account(lease) if lease.method == AccountMethod::OAuth => {
-                auth.connected(&draft.path)
-            }
-            _ => auth.pasted(&draft.path, token.contains(':')),
+            Signature::Own => auth.pasted(path, token, kind),
+            Signature::Given(_) => auth.brought(path, token, kind),
+            Signature::Account(lease) => match AuthKind::of_account(lease.method) {
+                Some(account) => auth.of_account(account, path),
+                None => auth.pasted(path, token, kind),
+            },
         };
+        // Nothing goes out without a credential, and none in the place of another.
         let Some(method) = method else {
-            return Ok(());
+            return Err(Sent::before(Trouble::NoCredential));
         };
         let credential = credential(method, token);
         match method.place {

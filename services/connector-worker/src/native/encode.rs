@@ -90,6 +90,8 @@ pub(super) fn change(value: Value, change: Option<Change>) -> Result<Value, Stri
             .into_iter()
             .map(|name| json!({ "name": name }))
             .collect(),
+        (Change::NoneToNull, Value::String(text)) if text == "none" => Value::Null,
+        (Change::DoubleQuote, value) => json!(quoted(&text(&value))),
         (Change::UuidObjects, Value::Array(items)) => items
             .iter()
             .map(|uuid| json!({ "uuid": braced(&text(uuid)) }))
@@ -119,6 +121,33 @@ pub(super) fn instant(text: &str) -> Result<OffsetDateTime, String> {
     OffsetDateTime::parse(text, &Rfc3339)
         .map(|instant| instant.to_offset(UtcOffset::UTC))
         .map_err(|_| "must be a date (YYYY-MM-DD) or an RFC 3339 time".to_owned())
+}
+
+/// In double quotes, as search expressions of Microsoft Graph want it.
+fn quoted(text: &str) -> String {
+    let inner = text.trim();
+    let is_quoted = inner
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .is_some_and(|rest| !holds_bare_quote(rest));
+    match is_quoted {
+        true => inner.to_owned(),
+        false => format!("\"{}\"", inner.replace('\\', "\\\\").replace('"', "\\\"")),
+    }
+}
+
+/// Whether there is a double quote without a backslash before it, or a backslash at the end that
+/// would take the closing one.
+fn holds_bare_quote(text: &str) -> bool {
+    let mut is_escaped = false;
+    for c in text.chars() {
+        match c {
+            '"' if !is_escaped => return true,
+            '\\' => is_escaped = !is_escaped,
+            _ => is_escaped = false,
+        }
+    }
+    is_escaped
 }
 
 /// The text of a template. `piece` says how an argument's value is written.

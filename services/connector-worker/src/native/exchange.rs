@@ -35,6 +35,8 @@ pub(super) struct Answered {
     pub(super) cut: Option<(Truncate, u64)>,
     /// Where it came from.
     pub(super) url: Url,
+    /// That is the host that the request went to, and not one to which it was sent on.
+    pub(super) is_home: bool,
 }
 
 impl Call<'_> {
@@ -47,10 +49,13 @@ impl Call<'_> {
         // What a hook looks at before it writes may be looked at again.
         let only_reads = draft.method == Method::GET;
         let repeatable = self.tool.idempotent || only_reads;
-        let (mut attempt, mut is_anew) = (1, false);
+        let (mut attempt, mut is_anew, mut has_waited) = (1, false, false);
         let mut signature = self.signature(draft).await?;
         loop {
-            let (pause, end) = match self.once(draft, &signature).await {
+            let turn = self.admitted(draft, &signature, &mut has_waited).await?;
+            let sent = self.once(draft, &signature).await;
+            drop(turn);
+            let (pause, end) = match sent {
                 Err(Sent {
                     error,
                     may_have_arrived,
@@ -70,6 +75,7 @@ impl Call<'_> {
                         continue;
                     }
                     self.note(draft, &answered);
+                    self.learn(draft, &signature, &answered);
                     let pause = self.pause_after(&answered, attempt + 1);
                     (pause.filter(|_| repeatable), Ok(answered))
                 }
@@ -79,7 +85,7 @@ impl Call<'_> {
                 Some(pause) if attempt < limits.attempts_max && pause < left => {
                     tracing::debug!(tool.name = %self.tool.name, attempt, pause_ms = pause.as_millis() as u64, "trying again");
                     tokio::time::sleep(pause).await;
-                    attempt += 1;
+                    (attempt, has_waited) = (attempt + 1, true);
                 }
                 _ => return end,
             }
@@ -125,7 +131,12 @@ impl Call<'_> {
         let (mut at, mut method) = (home.clone(), draft.method.clone());
         for _ in 0..=self.engine.limits.redirects_max {
             let is_home = at.origin() == home.origin();
-            let request = self.write(draft, &at, method.clone(), is_home.then_some(signature))?;
+            let mut request =
+                self.write(draft, &at, method.clone(), is_home.then_some(signature))?;
+            let asked = match is_home && !draft.is_foreign {
+                true => self.ask_whether_changed(draft, &mut request, &at, signature),
+                false => None,
+            };
             let response = match self.engine.client.send(request, self.deadline).await {
                 Err(error) if !is_home && !error.may_have_arrived() => {
                     return Err(Sent::after(Trouble::BadRedirect(error.to_string())));
@@ -133,17 +144,22 @@ impl Call<'_> {
                 response => response?,
             };
             let Some(target) = redirect_target(&response, &at) else {
-                return self.read(response, at).await;
+                let answered = self.read(response, at, is_home).await?;
+                let (etags, metrics) = (&self.engine.etags, &self.engine.metrics);
+                return Ok(match asked {
+                    Some(asked) => asked.settle(etags, metrics, answered),
+                    None => answered,
+                });
             };
             let status = response.status();
             let elsewhere = target.origin() != home.origin();
             // What changes something is never sent to another place than the provider named
             // for exactly that (307, 308), and never to another host.
             if method != Method::GET && (elsewhere || !matches!(status.as_u16(), 307 | 308)) {
-                return self.read(response, at).await;
+                return self.read(response, at, is_home).await;
             }
             if elsewhere && self.tool.response.redirect != Some(Redirect::DropAuth) {
-                return self.read(response, at).await;
+                return self.read(response, at, is_home).await;
             }
             if at.scheme() == "https" && target.scheme() != "https" {
                 let why = "the address has no encryption".to_owned();
@@ -197,7 +213,12 @@ impl Call<'_> {
         Ok(request)
     }
 
-    async fn read(&self, mut response: Response, url: Url) -> Result<Answered, Sent> {
+    async fn read(
+        &self,
+        mut response: Response,
+        url: Url,
+        is_home: bool,
+    ) -> Result<Answered, Sent> {
         let status = response.status();
         let headers = response.take_headers();
         let limits = &self.engine.limits;
@@ -224,6 +245,7 @@ impl Call<'_> {
             body,
             cut,
             url,
+            is_home,
         })
     }
 }

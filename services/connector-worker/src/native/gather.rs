@@ -6,7 +6,7 @@ use catalog::{Answer, Pages, ResultPath, Target};
 use fabric::FailureKind;
 use serde_json::{Value, json};
 
-use super::answer::Made;
+use super::answer::{Made, items_of};
 use super::arguments::Arguments;
 use super::call::{Call, Stop};
 use super::pages::Next;
@@ -209,7 +209,8 @@ impl Call<'_> {
             items = items.into_iter().skip(start).take(size).collect();
             next = (start + items.len() < total).then_some(page + 1);
         }
-        let mut made = Made::json(json!({ "items": items, "total": total }));
+        let mut made = Made::json(items_of(items));
+        made.structured["total"] = json!(total);
         if found.rest.as_object().is_some_and(|rest| !rest.is_empty()) {
             made.structured["report"] = found.rest;
         }

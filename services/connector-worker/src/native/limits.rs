@@ -34,6 +34,30 @@ pub struct EngineLimits {
     pub retry_after_max: Duration,
     /// Redirects that are followed.
     pub redirects_max: usize,
+    /// Requests with one credential that are under way at once, in this worker; others wait for
+    /// their turn. A provider's own number counts where it is smaller.
+    pub requests_at_once: usize,
+    /// Requests, or calls, that wait for one such turn; more are refused.
+    pub waiting_max: usize,
+    /// How long a request waits for a quota that is known to be used up; a longer wait is told to
+    /// the caller instead.
+    #[serde(with = "runtime::seconds")]
+    pub quota_wait_max: Duration,
+    /// The longest time for which a used-up quota is remembered, whatever its provider says; then
+    /// the provider is asked again.
+    #[serde(with = "runtime::seconds")]
+    pub quota_memory_max: Duration,
+    /// Credentials of which used-up quotas are remembered at once, over all calls; the least used
+    /// is forgotten for another.
+    pub quota_credentials_max: u64,
+    /// Bytes of answers that are kept to ask their providers whether they have changed, over all
+    /// calls; 0 to keep none.
+    pub kept_max_bytes: u64,
+    /// Bytes of one such answer; a larger one is not kept.
+    pub kept_one_max_bytes: usize,
+    /// A kept answer that nobody asks for for so long is dropped.
+    #[serde(with = "runtime::seconds")]
+    pub kept_idle: Duration,
 }
 
 impl Default for EngineLimits {
@@ -50,6 +74,14 @@ impl Default for EngineLimits {
             backoff: Duration::from_millis(250),
             retry_after_max: Duration::from_secs(60),
             redirects_max: 5,
+            requests_at_once: 16,
+            waiting_max: 128,
+            quota_wait_max: Duration::from_secs(5),
+            quota_memory_max: Duration::from_secs(15 * 60),
+            quota_credentials_max: 10_000,
+            kept_max_bytes: 32 * 1024 * 1024,
+            kept_one_max_bytes: 1024 * 1024,
+            kept_idle: Duration::from_secs(30 * 60),
         }
     }
 }
@@ -66,6 +98,11 @@ impl EngineLimits {
             ("pages_max", self.pages_max),
             ("spread_max", self.spread_max),
             ("attempts_max", self.attempts_max as usize),
+            ("requests_at_once", self.requests_at_once),
+            (
+                "quota_credentials_max",
+                usize::try_from(self.quota_credentials_max).unwrap_or(usize::MAX),
+            ),
         ];
         if let Some((name, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
             return Err(format!("{name} must be at least 1"));
@@ -76,10 +113,60 @@ impl EngineLimits {
                 "result_max_bytes must be at most {RESULT_MAX_BYTES}"
             ));
         }
-        let minute = Duration::from_secs(60);
-        if self.backoff > minute {
-            return Err("backoff must be at most 60".to_owned());
+        let (minute, day) = (Duration::from_secs(60), Duration::from_secs(24 * 60 * 60));
+        let durations = [
+            ("backoff", self.backoff, minute),
+            ("quota_memory_max", self.quota_memory_max, day),
+            ("kept_idle", self.kept_idle, day),
+        ];
+        match durations.into_iter().find(|(_, value, most)| value > most) {
+            Some((name, _, most)) => Err(format!("{name} must be at most {}", most.as_secs())),
+            None => Ok(()),
         }
-        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_that_could_not_hold_are_refused_and_the_rule_is_said() {
+        type Change = fn(&mut EngineLimits);
+        let refused: [(Change, &str); 5] = [
+            (
+                |limits| limits.requests_at_once = 0,
+                "requests_at_once must be at least 1",
+            ),
+            (
+                |limits| limits.quota_credentials_max = 0,
+                "quota_credentials_max must be at least 1",
+            ),
+            (
+                |limits| limits.result_max_bytes += 1,
+                "result_max_bytes must be at most 10485760",
+            ),
+            (
+                |limits| limits.quota_memory_max = Duration::from_secs(86_401),
+                "quota_memory_max must be at most 86400",
+            ),
+            (
+                |limits| limits.kept_idle = Duration::from_secs(86_401),
+                "kept_idle must be at most 86400",
+            ),
+        ];
+        for (change, rule) in refused {
+            let mut limits = EngineLimits::default();
+            change(&mut limits);
+            assert_eq!(limits.validate(), Err(rule.to_owned()));
+        }
+        let at_the_edge = EngineLimits {
+            requests_at_once: 1,
+            waiting_max: 0,
+            quota_memory_max: Duration::from_secs(86_400),
+            kept_max_bytes: 0,
+            ..EngineLimits::default()
+        };
+        assert_eq!(at_the_edge.validate(), Ok(()));
     }
 }

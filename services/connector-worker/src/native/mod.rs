@@ -5,6 +5,7 @@
 //! right, the credential never goes to another origin than the provider's, and a tool that may
 //! not be repeated is never sent twice.
 
+mod admission;
 mod answer;
 mod arguments;
 mod body;
@@ -13,16 +14,21 @@ mod complete;
 mod credential;
 mod denied;
 mod encode;
+mod etags;
 mod exchange;
 mod file;
 mod gather;
+mod holder;
 mod hooks;
+mod lacking;
 mod later;
 mod limits;
 mod markdown;
+mod metrics;
 mod pages;
 mod plan;
 mod prompts;
+mod quotas;
 mod redact;
 mod refusal;
 mod renewed;
@@ -41,17 +47,22 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use catalog::{Catalog, Connector};
-use domain::ConnectorKind;
+use crypto::{DerivedKey, KeyHasher};
+use domain::{ConnectorId, ConnectorKind, TenantId};
 use fabric::{FailureKind, Outcome, RpcError};
-use runtime::{Clock, SystemClock};
+use runtime::{Clock, Metrics, ReadGauge, SystemClock};
 
 use crate::credentials::Missing;
 use crate::failure::unsent;
 use call::Call;
 pub use credential::Signed;
+pub(crate) use credential::Wanted;
 pub use egress::Origins;
+use etags::Etags;
 pub use limits::EngineLimits;
+use metrics::EngineMetrics;
 pub(crate) use plan::Plan;
+use quotas::Quotas;
 use schemas::Schemas;
 pub use schemas::check;
 use turns::Turns;
@@ -59,13 +70,19 @@ use turns::Turns;
 /// JSON-RPC "invalid params", which MCP answers for an unknown tool.
 const INVALID_PARAMS: i64 = -32602;
 
-/// Runs the tools of native connectors. Holds no state of a tenant but whose turn it is to write.
+/// Runs the tools of native connectors. What it holds of a tenant is bounded and can be lost: whose
+/// turn it is, quotas that are used up, and answers to ask about again.
 pub struct Engine {
     catalog: Arc<Catalog>,
     client: egress::Client,
     limits: EngineLimits,
     clock: Arc<dyn Clock>,
     turns: Turns,
+    quotas: Quotas,
+    etags: Arc<Etags>,
+    /// Tells callers' own tokens apart without keeping one.
+    tokens: KeyHasher,
+    metrics: EngineMetrics,
     origins: Origins,
     schemas: Schemas,
 }
@@ -84,9 +101,13 @@ impl Engine {
         Self {
             catalog,
             client,
-            limits,
             clock,
             turns: Turns::default(),
+            quotas: Quotas::new(limits.quota_credentials_max),
+            etags: Arc::new(Etags::new(&limits)),
+            tokens: KeyHasher::with_key(DerivedKey::generate()),
+            metrics: EngineMetrics::default(),
+            limits,
             origins: Origins::default(),
             schemas: Schemas::default(),
         }
@@ -102,6 +123,21 @@ impl Engine {
     #[must_use]
     pub fn with_origins(self, origins: Origins) -> Self {
         Self { origins, ..self }
+    }
+
+    /// The same, with what it counts among `metrics`.
+    #[must_use]
+    pub fn with_metrics(self, metrics: &Metrics) -> Self {
+        let etags = self.etags.clone();
+        metrics.register(
+            "worker_kept_answer_bytes",
+            "Answers of providers that are kept to ask whether they have changed",
+            ReadGauge::new(move || etags.bytes() as f64),
+        );
+        Self {
+            metrics: EngineMetrics::register(metrics),
+            ..self
+        }
     }
 
     /// Runs one tool of a native connector. `arguments` is the raw JSON object of the call.
@@ -156,14 +192,23 @@ impl Engine {
         call.run(arguments).await
     }
 
-    /// Whether requests of a tool can be signed with an account. What is not known is no reason
-    /// to ask for one.
-    pub(crate) fn takes_account(&self, connector: &str, tool: &str) -> bool {
-        let connector = self.catalog.connector(connector);
-        connector.is_some_and(|connector| {
-            let tool = connector.tool(tool);
-            tool.is_some_and(|tool| credential::takes_account(&connector, tool))
-        })
+    /// What requests of a tool are signed with; none where that is nothing. What is not known is
+    /// no reason to ask for an account.
+    pub(crate) fn wanted(&self, connector: &str, tool: &str) -> Option<Wanted> {
+        let connector = self.catalog.connector(connector)?;
+        Wanted::of(&connector, connector.tool(tool)?)
+    }
+
+    /// Forgets what was learnt by calls of a connector.
+    pub(crate) fn drop_all_of(&self, tenant: TenantId, connector: ConnectorId) {
+        self.quotas.drop_all_of(tenant, connector);
+        self.etags.drop_all_of(tenant, connector);
+    }
+
+    /// Lets go of what has been idle for too long.
+    pub(crate) fn sweep(&self) {
+        self.etags.sweep();
+        self.quotas.sweep();
     }
 
     /// The connector of that name, for whoever lists tools.

@@ -1,5 +1,7 @@
 //! A provider may repeat in an answer what we sent it; the credential must not travel on with it.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use fabric::Outcome;
 
@@ -7,11 +9,26 @@ use fabric::Outcome;
 const SHORTEST: usize = 8;
 const INSTEAD: &str = "[redacted]";
 
-/// Takes `secret` out of what is told of a call.
+/// Takes `secret` out of what is told of a call, also as a request has it: the password of a pair
+/// by itself, and a pair in Base64.
 pub(super) fn redact(outcome: Outcome, secret: Option<&str>) -> Outcome {
-    let Some(secret) = secret.filter(|secret| secret.len() >= SHORTEST) else {
+    let Some(secret) = secret else {
         return outcome;
     };
+    let password = secret.split_once(':').map(|(_, password)| password);
+    let packed = [
+        secret.to_owned(),
+        format!("{}:", secret.trim_end_matches(':')),
+    ];
+    let packed = packed.map(|pair| STANDARD.encode(pair));
+    let forms = std::iter::once(secret).chain(password);
+    let forms = forms.chain(packed.iter().map(String::as_str));
+    forms
+        .filter(|form| form.len() >= SHORTEST)
+        .fold(outcome, without)
+}
+
+fn without(outcome: Outcome, secret: &str) -> Outcome {
     match outcome {
         // What a native connector asks back is the platform's own.
         Outcome::InputRequired(_) => outcome,
@@ -58,5 +75,12 @@ mod tests {
             "too short to be sure"
         );
         assert_eq!(redacted(echoed, None), echoed);
+
+        let pair = Some("ada@x.example:api-t0ken");
+        let packed = STANDARD.encode("ada@x.example:api-t0ken");
+        for form in ["api-t0ken", packed.as_str()] {
+            let echoed = format!(r#"{{"text":"no {form} here"}}"#).leak();
+            assert_eq!(redacted(echoed, pair), r#"{"text":"no [redacted] here"}"#);
+        }
     }
 }

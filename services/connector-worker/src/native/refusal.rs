@@ -1,11 +1,15 @@
 //! What a model is told when a call was not made, or the provider refused it: what happened, and
 //! what to do about it.
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use catalog::closed::ErrorStyle;
 use catalog::{ResultPath, Tool};
 use fabric::Outcome;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
+use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::answer::error_result;
@@ -84,6 +88,12 @@ impl Call<'_> {
         {
             error[key] = json!(value);
         }
+        let wait = self
+            .asked_wait(answered)
+            .filter(|_| self.is_limited(answered));
+        if let Some(wait) = wait {
+            error["retry_after"] = json!(whole_seconds(wait));
+        }
         if let Some(error) = error.as_object_mut() {
             error.extend(details);
         }
@@ -134,19 +144,26 @@ impl Call<'_> {
     fn wait_advice(&self, answered: &Answered) -> String {
         let limit = &self.connector.rate_limit;
         let now = self.engine.clock.now();
-        let mut text = "The rate limit of the credential is used up.".to_owned();
-        if let Some(wait) = self.asked_wait(answered) {
-            text.push_str(&format!(" Try again in {} s", wait.as_secs_f64().ceil()));
-            let at = retry::resets_at(limit, &answered.headers, now)
-                .filter(|_| retry::is_used_up(limit, &answered.headers));
-            if let Some(at) = at.and_then(|at| at.format(&Rfc3339).ok()) {
-                text.push_str(&format!(" (at {at})"));
-            }
-            text.push('.');
-        } else {
-            text.push_str(" Try again in a minute or later, with fewer calls.");
+        let at = retry::resets_at(limit, &answered.headers, now)
+            .filter(|_| retry::is_used_up(limit, &answered.headers));
+        used_up(self.asked_wait(answered), at)
+    }
+
+    /// The result of a call that was not made, or not to its end, because the provider said before
+    /// that it takes no more of this until `at`.
+    pub(super) fn not_sent(&self, wait: Duration, at: OffsetDateTime) -> Outcome {
+        let (tool, name) = (&self.tool.name, &self.connector.display_name);
+        let mut text = format!(
+            "{tool} was not called: {name} has said that it takes no more of this for now.\n"
+        );
+        text.push_str(&used_up(Some(wait), Some(at)));
+        if self.wrote.load(Ordering::Relaxed) {
+            text.push_str(
+                "\nA part of the call was done before that: look what is there before calling again.",
+            );
         }
-        text
+        let error = json!({ "status": 429, "retry_after": whole_seconds(wait) });
+        Outcome::Result(error_result(&text, Some(json!({ "error": error }))))
     }
 
     /// What the token has, where the provider says so.
@@ -179,6 +196,27 @@ impl Call<'_> {
             None => "It redirects, but not to where.".to_owned(),
         }
     }
+}
+
+/// That a quota is used up, for how long, and until when.
+fn used_up(wait: Option<Duration>, at: Option<OffsetDateTime>) -> String {
+    let mut text = "The rate limit of the credential is used up.".to_owned();
+    let Some(wait) = wait else {
+        text.push_str(" Try again in a minute or later, with fewer calls.");
+        return text;
+    };
+    text.push_str(&format!(" Try again in {} s", whole_seconds(wait)));
+    if let Some(at) = at.and_then(|at| at.format(&Rfc3339).ok()) {
+        text.push_str(&format!(" (at {at})"));
+    }
+    text.push('.');
+    text
+}
+
+/// Rounded up: who comes a moment too early comes for nothing.
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs()
+        .saturating_add(u64::from(wait.subsec_nanos() > 0))
 }
 
 /// Some limits are told in words only.

@@ -55,7 +55,7 @@ impl Call<'_> {
             return Ok(None);
         };
         let styled = self.connector.errors.style != ErrorStyle::HttpStatus;
-        if (answered.status.is_success() && !styled) || draft.is_foreign || !draft.is_at(answered) {
+        if (answered.status.is_success() && !styled) || draft.is_foreign || !answered.is_home {
             return Ok(None);
         }
         let found = match self.denied(answered) {

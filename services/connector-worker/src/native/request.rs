@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::arguments::Arguments;
-use super::exchange::Answered;
+use super::quotas::Route;
 use super::written::{self, Written};
 use super::{body, encode};
 
@@ -34,6 +34,8 @@ pub(super) struct Draft {
     pub(super) link: Option<Url>,
     /// The link is signed by itself and may be another host's: it gets no credential.
     pub(super) is_foreign: bool,
+    /// By which its quotas are told apart; none for what a hook asks for besides.
+    pub(super) route: Option<Route>,
 }
 
 impl Draft {
@@ -51,6 +53,7 @@ impl Draft {
             media_type: None,
             link: None,
             is_foreign: false,
+            route: None,
         }
     }
 
@@ -84,11 +87,6 @@ impl Draft {
             is_foreign,
             ..self.clone()
         })
-    }
-
-    /// Whether an answer came from where this request goes, and not from where it was sent on to.
-    pub(super) fn is_at(&self, answered: &Answered) -> bool {
-        Url::parse(&self.address()).is_ok_and(|home| home.origin() == answered.url.origin())
     }
 
     /// A POST of bytes to a link that the provider gave for exactly that. It gets nothing of the
@@ -128,6 +126,7 @@ impl Draft {
             method: method(request.method),
             path: path(tool, request, arguments)?,
             encoding: request.encoding,
+            route: Some(route(connector, tool, request, arguments)),
             ..Self::get(connector, base_url, String::new())
         };
         if let Some(own) = &call.base_url {
@@ -398,6 +397,20 @@ fn headers<'a>(pairs: impl Iterator<Item = (&'a String, &'a String)>) -> HeaderM
         .entry(ACCEPT)
         .or_insert(HeaderValue::from_static("application/json"));
     headers
+}
+
+/// Which of the provider's operations it is, and the values that have quotas of their own.
+fn route(connector: &Connector, tool: &Tool, request: &Request, arguments: &Arguments) -> Route {
+    let counted = &connector.rate_limit.bucket_path_params;
+    let owner = tool.args.iter().enumerate().filter_map(|(at, arg)| {
+        let Target::Path(name) = &arg.target else {
+            return None;
+        };
+        let value = arguments.value(at).filter(|_| counted.contains(name))?;
+        Some((name.as_str(), encode::text(value)))
+    });
+    let owner: Vec<_> = owner.collect();
+    Route::new((request.method, &request.path_text), &owner)
 }
 
 /// The encoded path. No argument can reach outside of its place in it: what it inserts holds no

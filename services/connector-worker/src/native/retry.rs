@@ -40,7 +40,8 @@ pub(super) fn is_used_up(limit: &RateLimit, headers: &HeaderMap) -> bool {
         .remaining_header
         .as_ref()
         .and_then(|name| headers.get(name.as_str()));
-    remaining.is_some_and(|value| value.as_bytes() == b"0")
+    let remaining = remaining.and_then(|value| value.to_str().ok()?.trim().parse::<f64>().ok());
+    remaining.is_some_and(|left| left <= 0.0)
 }
 
 /// How long the provider asks to wait, as far as it says.
@@ -54,7 +55,12 @@ pub(super) fn asked_wait(
         .body_retry_after
         .as_ref()
         .and_then(|path| path.get(body?));
-    let in_body = in_body.and_then(Value::as_f64).and_then(seconds);
+    let number = |value: &Value| {
+        value
+            .as_f64()
+            .or_else(|| value.as_str()?.trim().parse().ok())
+    };
+    let in_body = in_body.and_then(number).and_then(seconds);
     let in_header = headers
         .get(header::RETRY_AFTER)
         .and_then(|value| value.to_str().ok());
@@ -140,7 +146,8 @@ fn seconds(number: f64) -> Option<Duration> {
     Duration::try_from_secs_f64(number).ok()
 }
 
-fn until(at: OffsetDateTime, now: OffsetDateTime) -> Duration {
+/// Zero for what has been.
+pub(super) fn until(at: OffsetDateTime, now: OffsetDateTime) -> Duration {
     (at - now).try_into().unwrap_or(Duration::ZERO)
 }
 

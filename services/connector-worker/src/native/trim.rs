@@ -1,9 +1,11 @@
 //! How much of a provider's JSON a result shows: what a model mostly needs, the members that the
 //! caller names, or all of it.
 
+use catalog::closed::{Hook, HookAnswer};
 use catalog::{Output, ResultPath, Step, Target};
 use serde_json::{Map, Value};
 
+use super::answer::Made;
 use super::arguments::Arguments;
 use super::call::Call;
 
@@ -39,6 +41,34 @@ impl Call<'_> {
         }
     }
 
+    /// Whether the caller wants all that the provider says.
+    pub(super) fn wants_all(&self, arguments: &Arguments) -> bool {
+        let full = self.tool.args.iter();
+        let full = full.into_iter().position(|arg| arg.target == Target::Full);
+        full.and_then(|at| arguments.value(at)) == Some(&Value::Bool(true))
+    }
+
+    /// Keeps of a hook's own JSON what the caller names. The hook has left out the rest already.
+    pub(super) fn select(&self, made: &mut Made, arguments: &Arguments) {
+        let answer = self.tool.hook.map(Hook::answer);
+        let is_own = matches!(answer, Some(HookAnswer::Figures | HookAnswer::Digest));
+        let Shown::Named(named) = self.wanted_members(arguments) else {
+            return;
+        };
+        if !is_own || made.text.is_some() {
+            return;
+        }
+        let paths: Vec<&[String]> = named.iter().map(Vec::as_slice).collect();
+        let items = self.tool.response.items.as_ref();
+        // The provider's list need not be the hook's.
+        let items = items.filter(|items| items.get(&made.structured).is_some());
+        if let Some(subject) = place(items, &mut made.structured) {
+            select(subject, &paths);
+        }
+        let note = self.names_nothing(&made.structured, arguments);
+        made.notes.extend(note);
+    }
+
     /// Leaves out in place what is not to be shown. What the tool is about, an object or each item
     /// of a list, is what the caller's names concern; what stands around it is only relieved of
     /// what is of no use.
@@ -55,6 +85,16 @@ impl Call<'_> {
         let mut subject = std::mem::replace(found, Value::Bool(true));
         match &mut subject {
             Value::Array(items) => {
+                for item in items {
+                    one(item, &shown, output, false);
+                }
+            }
+            // A list by name; under each name is an item, or a list of them.
+            Value::Object(members) if self.tool.pages.is_some() => {
+                let items = members.values_mut().flat_map(|member| match member {
+                    Value::Array(items) => items.iter_mut().collect(),
+                    item => vec![item],
+                });
                 for item in items {
                     one(item, &shown, output, false);
                 }
@@ -77,9 +117,18 @@ impl Call<'_> {
         let is_bare = |value: &Value| value.as_object().is_some_and(Map::is_empty);
         let path = self.tool.response.items.as_ref();
         let subject = path.and_then(|path| path.get(value)).unwrap_or(value);
-        let nothing = match subject.as_array() {
-            Some(items) => !items.is_empty() && items.iter().all(is_bare),
-            None => is_bare(subject),
+        let all_bare = |items: &[Value]| !items.is_empty() && items.iter().all(is_bare);
+        let nothing = match subject {
+            Value::Array(items) => all_bare(items),
+            Value::Object(members) if path.is_some() && self.tool.pages.is_some() => {
+                let mut members = members.values();
+                let bare = |member: &Value| match member {
+                    Value::Array(items) => all_bare(items),
+                    item => is_bare(item),
+                };
+                members.len() > 0 && members.all(bare)
+            }
+            subject => is_bare(subject),
         };
         let names: Vec<String> = named.iter().map(|steps| steps.join(".")).collect();
         nothing.then(|| {

@@ -1,5 +1,7 @@
 //! What can stand between a request and its answer.
 
+use std::sync::atomic::Ordering;
+
 use egress::EgressError;
 use fabric::{Effect, Failure, FailureKind};
 
@@ -35,12 +37,7 @@ impl Trouble {
         let failure = match self {
             Self::Egress(EgressError::TooLarge { limit }) => call.too_large(limit),
             Self::Egress(error) => from_egress(&error),
-            Self::NoCredential => unsent(
-                FailureKind::Credential,
-                format!(
-                    "The connector has no {name} credential: an administrator must set its token."
-                ),
-            ),
+            Self::NoCredential => unsent(FailureKind::Credential, call.lacking()),
             Self::BadCredential => unsent(
                 FailureKind::Credential,
                 format!(
@@ -98,6 +95,15 @@ impl Call<'_> {
             Effect::Possible
         } else {
             Effect::None
+        };
+        Failure { effect, ..failure }
+    }
+
+    /// What a failure of one request means for the call: what was done before it stays done.
+    pub(super) fn in_all(&self, failure: Failure) -> Failure {
+        let effect = match self.wrote.load(Ordering::Relaxed) {
+            true => Effect::Possible,
+            false => failure.effect,
         };
         Failure { effect, ..failure }
     }

@@ -9,7 +9,7 @@ use super::guarded;
 use crate::breaker::Breaker;
 use crate::credentials::{Credentials, Renewal, Signature, Unsigned, Whose};
 use crate::failure::unsent;
-use crate::native::{Engine, Plan, Signed, no_type};
+use crate::native::{Engine, Plan, Signed, Wanted, no_type};
 
 pub(crate) struct NativeRunner {
     pub(super) engine: Arc<Engine>,
@@ -34,13 +34,14 @@ impl NativeRunner {
                 then,
             } => (tool, arguments, then),
         };
-        let signature = match self.signature(call, &tool, events, deadline).await {
+        let wanted = self.engine.wanted(kind, &tool);
+        let signature = match self.signature(call, wanted, events, deadline).await {
             Ok(signature) => signature,
             Err(why) => return self.credentials.answer(call, why),
         };
         let renewal = matches!(signature, Signature::Account(_)).then(|| Renewal {
             credentials: &self.credentials,
-            whose: Whose::of(call),
+            whose: Whose::of(call).of_kind(wanted.and_then(|wanted| wanted.kind)),
             accounts: call.accounts,
             deadline,
         });
@@ -69,18 +70,20 @@ impl NativeRunner {
     async fn signature(
         &self,
         call: &Call,
-        tool: &str,
+        wanted: Option<Wanted>,
         events: Option<&Events>,
         deadline: Deadline,
     ) -> Result<Signature, Unsigned> {
         if let Some(token) = &call.user_token {
             return Ok(Signature::Given(token.clone()));
         }
-        let kind = self.lease.connector.kind.type_name();
-        if !self.lease.takes_accounts || !self.engine.takes_account(kind, tool) {
-            return Ok(Signature::Own);
+        match wanted.filter(|_| self.lease.takes_accounts) {
+            None => Ok(Signature::Own),
+            Some(Wanted { kind }) => {
+                let found = self.credentials.for_call(call, kind, events, deadline);
+                found.await
+            }
         }
-        self.credentials.for_call(call, events, deadline).await
     }
 
     pub(super) fn listing(&self) -> Result<Listing, Failure> {

@@ -16,7 +16,7 @@ use super::{RunnerParts, guarded};
 use crate::breaker::Breaker;
 use crate::credentials::{Credentials, Renewal, Reply, Signature, Unsigned, Whose};
 use crate::failure::unsent;
-use crate::upstream::{Bearer, Denial, Known, RemoteServer, Source, UpstreamServer};
+use crate::upstream::{Bearer, Denial, Known, RemoteServer, Source, UpstreamServer, heard};
 
 /// Accounts with sessions at one server; the least used is dropped for another.
 const ACCOUNTS: u64 = 1_000;
@@ -101,7 +101,7 @@ impl RemoteRunner {
             return self.tell(accounts, call, events, deadline).await;
         }
         let credentials = &accounts.credentials;
-        let mut signature = match credentials.for_call(call, events, deadline).await {
+        let mut signature = match credentials.for_call(call, None, events, deadline).await {
             Ok(signature) => signature,
             Err(why) => return credentials.answer(call, why),
         };
@@ -117,13 +117,18 @@ impl RemoteRunner {
                 Err(failure) => return Outcome::Failed(failure),
             };
             let work = of.server.run(&asked, events, deadline);
-            let outcome = guarded(&self.breaker, work, deadline).await;
-            let Some(denial) = denial(&outcome, &of.bearer, lease) else {
+            let work = Box::pin(guarded(&self.breaker, work, deadline));
+            let (outcome, said) = heard(work).await;
+            let denial = match &outcome {
+                Outcome::Failed(failure) => denial(failure, said, &of.bearer, lease),
+                _ => None,
+            };
+            let Some(denial) = denial else {
                 return outcome;
             };
-            match accounts.instead(lease, denial, call, deadline).await {
+            match accounts.instead(lease, &denial, call, deadline).await {
                 Ok(Some(other)) if !is_anew => (signature, is_anew) = (other, true),
-                Ok(_) => return outcome,
+                Ok(_) => return refused(outcome, &denial),
                 Err(why) => return credentials.answer(call, why),
             }
         }
@@ -174,13 +179,21 @@ impl RemoteRunner {
         let whose = accounts.tenants();
         match accounts.credentials.unasked(whose, None, deadline).await? {
             Signature::Account(lease) => {
-                let listed = self.list_at(&accounts.of(&lease)?.server, deadline).await;
-                match listed {
-                    Err(failure) if failure.kind == FailureKind::Credential => {
+                let of = accounts.of(&lease)?;
+                let work = Box::pin(self.list_at(&of.server, deadline));
+                let (listed, said) = heard(work).await;
+                let denial = match &listed {
+                    Err(failure) => denial(failure, said, &of.bearer, &lease),
+                    Ok(_) => None,
+                };
+                match denial {
+                    Some(Denial::Token) => {
                         let other = accounts.other_for_tenant(&lease, deadline).await?;
                         self.list_at(&other.server, deadline).await
                     }
-                    listed => listed,
+                    // Another token of the same grant would be refused as well.
+                    Some(Denial::Scopes(scopes)) => Err(lacks(&scopes)),
+                    None => listed,
                 }
             }
             Signature::Own | Signature::Given(_) => self.list_at(&self.own, deadline).await,
@@ -250,6 +263,7 @@ impl Accounts {
             tenant: connector.tenant,
             connector: connector.id,
             key: KeyId::new(Uuid::nil()),
+            kind: None,
         }
     }
 
@@ -282,7 +296,7 @@ impl Accounts {
     async fn instead(
         &self,
         lease: &AccountLease,
-        denial: Denial,
+        denial: &Denial,
         call: &Call,
         deadline: Deadline,
     ) -> Result<Option<Signature>, Unsigned> {
@@ -296,7 +310,7 @@ impl Accounts {
             Denial::Token => renewal.instead_of(lease).await?,
             // Nobody can be asked for what is not named.
             Denial::Scopes(scopes) if scopes.is_empty() => return Ok(None),
-            Denial::Scopes(scopes) => renewal.with_scopes(lease, scopes).await?,
+            Denial::Scopes(scopes) => renewal.with_scopes(lease, scopes.clone()).await?,
         };
         let is_other = found.is_other_than((lease.account, lease.generation));
         Ok(is_other.then_some(found))
@@ -304,16 +318,50 @@ impl Accounts {
 }
 
 /// What the server said against the account's token, if that is why there is no answer: it has
-/// carried nothing out then.
-fn denial(outcome: &Outcome, bearer: &Bearer, lease: &AccountLease) -> Option<Denial> {
-    match outcome {
-        Outcome::Failed(Failure {
-            kind: FailureKind::Credential,
-            effect: Effect::None,
-            ..
-        }) => bearer.denial_of(lease.generation),
-        _ => None,
+/// carried nothing out then. `said` is what this call heard, with the token's generation; where it
+/// shared the request that failed with others, one of those did.
+fn denial(
+    failure: &Failure,
+    said: Option<(i64, Option<Denial>)>,
+    bearer: &Bearer,
+    lease: &AccountLease,
+) -> Option<Denial> {
+    if failure.kind != FailureKind::Credential || failure.effect != Effect::None {
+        return None;
     }
+    match said {
+        Some((generation, Some(Denial::Token))) if generation != lease.generation => None,
+        Some((_, denial)) => denial,
+        None => bearer.denial_of(lease.generation),
+    }
+}
+
+/// The end of a call for which no better token can be had.
+fn refused(outcome: Outcome, denial: &Denial) -> Outcome {
+    let message = match denial {
+        Denial::Token => return outcome,
+        Denial::Scopes(scopes) if scopes.is_empty() => {
+            "the MCP server wants more than the account grants, and does not say what".to_owned()
+        }
+        Denial::Scopes(scopes) => format!(
+            "the MCP server refuses the call, although the account grants {}, which it asks for",
+            scopes.join(" ")
+        ),
+    };
+    Outcome::Failed(unsent(FailureKind::Credential, message))
+}
+
+/// Of what nobody waits for who could be asked for more.
+fn lacks(scopes: &[String]) -> Failure {
+    let scopes = match scopes {
+        [] => "more".to_owned(),
+        scopes => scopes.join(" "),
+    };
+    let message = format!(
+        "the MCP server lists its tools only for an account that grants {scopes}: connect the \
+         account again and ask for that"
+    );
+    unsent(FailureKind::Credential, message)
 }
 
 /// The call without the answer to a question that the server has not asked.

@@ -12,6 +12,28 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use crate::challenge::insufficient_scope;
 use crate::failure::unsent;
 
+tokio::task_local! {
+    static HEARD: Heard;
+}
+
+/// What the server said against the token of one call: nothing yet, or nothing that we understand,
+/// or that. Calls of one account run beside each other, and each may lack something else.
+type Heard = Arc<Mutex<Option<(i64, Option<Denial>)>>>;
+
+/// Runs `work`, and says what was last heard meanwhile against the token of its requests.
+pub(crate) async fn heard<F: Future>(work: F) -> (F::Output, Option<(i64, Option<Denial>)>) {
+    let heard = Heard::default();
+    let output = HEARD.scope(heard.clone(), work).await;
+    let last = locked(&heard).take();
+    (output, last)
+}
+
+/// What is heard while `work` runs, as a task of its own, belongs to the call that is made now.
+pub(super) fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    let heard = HEARD.try_with(Clone::clone).unwrap_or_default();
+    HEARD.scope(heard, work)
+}
+
 /// The token in use, and what the server said against tokens. Empty for a server that is not an
 /// account's: its messages stay as they are.
 #[derive(Default)]
@@ -78,27 +100,27 @@ impl Bearer {
     pub(super) fn note(&self, generation: Option<i64>, answer: &Response) {
         let Some(generation) = generation else { return };
         let denial = match answer.status() {
-            StatusCode::UNAUTHORIZED => Denial::Token,
-            StatusCode::FORBIDDEN => match insufficient_scope(answer.headers()) {
-                Some(scopes) => Denial::Scopes(scopes),
-                None => return,
-            },
+            StatusCode::UNAUTHORIZED => Some(Denial::Token),
+            StatusCode::FORBIDDEN => insufficient_scope(answer.headers()).map(Denial::Scopes),
             _ => return,
         };
-        let mut said = self.said();
+        // An error only says that nobody makes a call.
+        let _ = HEARD.try_with(|heard| *locked(heard) = Some((generation, denial.clone())));
+        let Some(denial) = denial else { return };
+        let mut said = locked(&self.said);
         if said.as_ref().is_none_or(|(known, _)| *known <= generation) {
             *said = Some((generation, denial));
         }
     }
 
-    /// What was said against the token of that generation.
+    /// What was last said against the token of that generation, to whichever call.
     pub(crate) fn denial_of(&self, generation: i64) -> Option<Denial> {
-        let said = self.said();
+        let said = locked(&self.said);
         let (of, denial) = said.as_ref()?;
         (*of == generation).then(|| denial.clone())
     }
+}
 
-    fn said(&self) -> MutexGuard<'_, Option<(i64, Denial)>> {
-        self.said.lock().expect("no panic while held")
-    }
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("no panic while held")
 }

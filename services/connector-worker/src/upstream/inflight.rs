@@ -101,7 +101,8 @@ impl InFlight {
         whose.cloned()
     }
 
-    /// The call that runs, if it is the only one; those that wait for answers do not run.
+    /// The call that runs, if it is the only one. Those that wait for answers do not, nor those that
+    /// are over and not taken off yet.
     pub(super) fn only(&self) -> Option<Sink> {
         if self.plain.load(Ordering::Relaxed) > 0 {
             return None;
@@ -110,14 +111,14 @@ impl InFlight {
         let mut running = known
             .iter()
             .map(|call| &call.sink)
-            .filter(|sink| !sink.waits());
+            .filter(|sink| sink.runs());
         let only = running.next()?;
         running.next().is_none().then(|| only.clone())
     }
 
     /// Whether none runs; those that wait for answers stand still, some for good.
     pub(super) fn none_runs(&self) -> bool {
-        self.plain.load(Ordering::Relaxed) == 0 && self.known().iter().all(|call| call.sink.waits())
+        self.plain.load(Ordering::Relaxed) == 0 && !self.known().iter().any(|call| call.sink.runs())
     }
 
     /// Those that may have been asked something.
@@ -186,6 +187,25 @@ mod tests {
         assert!(asked.requests.is_some());
         older.end(Outcome::Result(Bytes::from_static(b"{}")));
         assert!(calls.ask("8", &input, &aside).is_none());
+    }
+
+    #[test]
+    fn a_call_that_is_over_does_not_run() {
+        let calls = Arc::new(InFlight::new(true));
+        let key = KeyId::new(Uuid::nil());
+        let [ended, abandoned, running] = [board(), board(), board()];
+        let begin = |id, board: &Arc<Board>| calls.begin(id, key, &Sink::Board(board.clone()));
+        let _over = [begin(1, &ended), begin(2, &abandoned)];
+        ended.end(Outcome::Result(Bytes::from_static(b"{}")));
+        abandoned.abandon();
+
+        assert!(calls.none_runs() && calls.only().is_none());
+        let _running = begin(3, &running);
+        assert!(!calls.none_runs());
+        let Some(Sink::Board(only)) = calls.only() else {
+            panic!("one runs");
+        };
+        assert!(Arc::ptr_eq(&only, &running));
     }
 
     #[test]

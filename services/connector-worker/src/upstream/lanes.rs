@@ -43,8 +43,31 @@ pub(super) struct Lanes {
 #[derive(Default)]
 struct State {
     lanes: Vec<Arc<Lane>>,
+    /// Those that are given to nobody any more, while they are used still.
+    leaving: Vec<Weak<Lane>>,
     /// Ends lanes that nobody uses; runs while there are any besides the common one.
     sweep: Option<AbortHandle>,
+}
+
+impl State {
+    /// Gives lanes to nobody any more.
+    fn remove(&mut self, goes: impl Fn(&Arc<Lane>) -> bool) {
+        self.leaving.retain(|lane| lane.strong_count() > 0);
+        let gone = self.lanes.extract_if(.., |lane| goes(lane));
+        let gone = gone.map(|lane| Arc::downgrade(&lane));
+        self.leaving.extend(gone);
+    }
+
+    /// The least number from `first` on that no lane has. One that leaves has it still: a hosted
+    /// process is found by it, and ends with its lane.
+    fn free_number(&self, first: u32) -> Option<u32> {
+        let leaving = self.leaving.iter().filter_map(Weak::upgrade);
+        let left: Vec<u32> = leaving.map(|lane| lane.number()).collect();
+        let taken = |number: u32| {
+            left.contains(&number) || self.lanes.iter().any(|lane| lane.number() == number)
+        };
+        (first..).find(|number| !taken(*number))
+    }
 }
 
 impl Drop for State {
@@ -73,9 +96,7 @@ impl LaneUse {
             self.lane.is_for_all();
             self.lanes.common.store(Some(self.lane.clone()));
         }
-        state
-            .lanes
-            .retain(|lane| !Arc::ptr_eq(lane, &self.lane) || self.lanes.is_common(lane));
+        state.remove(|lane| Arc::ptr_eq(lane, &self.lane) && !self.lanes.is_common(lane));
     }
 }
 
@@ -181,11 +202,10 @@ impl Lanes {
                 let oldest = idle.min_by_key(|lane| (lane.is_heard(), lane.used_at()));
                 let oldest = oldest.cloned()?;
                 oldest.end();
-                state.lanes.retain(|lane| !Arc::ptr_eq(lane, &oldest));
+                state.remove(|lane| Arc::ptr_eq(lane, &oldest));
             }
         }
-        let taken = |number: &u32| state.lanes.iter().any(|lane| lane.number() == *number);
-        let number = (u32::from(!common)..).find(|number| !taken(number))?;
+        let number = state.free_number(u32::from(!common))?;
         let (capabilities, owner) = (wanted.capabilities.clone(), wanted.owner);
         let lane = Arc::new(Lane::new(number, capabilities, owner, wanted.session));
         state.lanes.push(lane.clone());
@@ -264,17 +284,17 @@ impl Lanes {
     /// A client session is over: its own lanes end, and the others are not its any more.
     pub(super) fn end_session(&self, principal: KeyId, session: Uuid) -> Vec<Question> {
         let mut refused = Vec::new();
-        self.state().lanes.retain(|lane| {
-            if lane.owner() != Some(principal) {
-                return true;
+        {
+            let mut state = self.state();
+            let of_owner = |lane: &&Arc<Lane>| lane.owner() == Some(principal);
+            for lane in state.lanes.iter().filter(of_owner) {
+                refused.extend(lane.aside().leave(session));
+                if lane.session() == Some(session) {
+                    lane.end();
+                }
             }
-            refused.extend(lane.aside().leave(session));
-            let its_own = lane.session() == Some(session);
-            if its_own {
-                lane.end();
-            }
-            !its_own
-        });
+            state.remove(|lane| lane.owner() == Some(principal) && lane.session() == Some(session));
+        }
         self.freed.notify_waiters();
         refused
     }
@@ -329,7 +349,7 @@ impl Lanes {
         let idle = self.parts.config.lane_idle;
         let mut state = self.state();
         let now = Instant::now();
-        state.lanes.retain(|lane| {
+        state.remove(|lane| {
             let is_kept = self.is_common(lane)
                 || !lane.is_idle()
                 || lane.is_heard()
@@ -337,7 +357,7 @@ impl Lanes {
             if !is_kept {
                 lane.end();
             }
-            is_kept
+            !is_kept
         });
         let others = state.lanes.iter().filter(|lane| !self.is_common(lane));
         let pause = (idle / 4).max(SWEEP_MIN);
@@ -405,4 +425,25 @@ impl Wanted {
 /// Whether a legacy server is told of nothing.
 fn is_plain(capabilities: &ClientCapabilities) -> bool {
     !capabilities.can_be_asked() && capabilities.ui.is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lane_that_leaves_keeps_its_number_for_as_long_as_it_is_used() {
+        let lane = |number| Arc::new(Lane::new(number, ClientCapabilities::default(), None, None));
+        let (first, second) = (lane(1), lane(2));
+        let mut state = State::default();
+        state.lanes.extend([first.clone(), second]);
+
+        state.remove(|lane| lane.number() == 1);
+        assert_eq!(state.free_number(1), Some(3), "somebody uses it still");
+        drop(first);
+        assert_eq!(state.free_number(1), Some(1));
+        state.remove(|_| true);
+        assert_eq!(state.free_number(1), Some(1), "nobody used the other one");
+        assert_eq!(state.free_number(0), Some(0));
+    }
 }

@@ -48,7 +48,7 @@ mod watch;
 
 pub use config::UpstreamConfig;
 
-pub(crate) use bearer::{Bearer, Denial};
+pub(crate) use bearer::{Bearer, Denial, heard};
 pub(crate) use demux::{Demux, Hold, WaitingCall};
 pub(crate) use id_scan::IdScan;
 pub(crate) use incoming::Incoming;

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::agree::{Agreed, Era};
 use super::answer::error_in;
+use super::bearer::carried;
 use super::board::{Board, Malformed};
 use super::lane::{LaneParts, NOBODY, Source};
 use super::lanes::{LaneUse, Lanes};
@@ -315,7 +316,7 @@ impl UpstreamServer {
                 drop(lane);
             }
         };
-        let work = lane.parts().tasks.joinable(work).abort_handle();
+        let work = lane.parts().tasks.joinable(carried(work)).abort_handle();
         let conversation = Conversation::new(call, board, peer.clone(), work);
         self.parked.wait(conversation).await
     }

@@ -53,6 +53,14 @@ impl Sink {
         matches!(self, Self::Board(board) if !board.is_over())
     }
 
+    /// Whether its call is at work: it neither stands still for its client nor is over.
+    pub(super) fn runs(&self) -> bool {
+        match self {
+            Self::Board(board) => !board.waits() && !board.is_over(),
+            Self::Nobody | Self::Caller { .. } => true,
+        }
+    }
+
     /// The client session of its call, as far as that matters.
     pub(super) fn session(&self) -> Option<Uuid> {
         match self {

@@ -366,6 +366,68 @@ async fn what_the_manifest_knows_is_completed() {
     }
 }
 
+/// The least object that has these values at those places.
+fn object(values: &[(&catalog::ResultPath, &str)]) -> Value {
+    let mut whole = json!({});
+    for (path, value) in values {
+        let mut at = &mut whole;
+        for step in &path.0 {
+            let key = match step {
+                catalog::Step::Key(key) => key.clone(),
+                other => panic!("{other:?}"),
+            };
+            at = &mut at[key];
+        }
+        *at = json!(value);
+    }
+    whole
+}
+
+#[tokio::test]
+async fn what_a_tool_lists_becomes_resources_in_every_connector() {
+    let mut lists = 0;
+    for connector in Catalog::builtin().connectors() {
+        for resource in &connector.resources {
+            let Some(list) = &resource.list else { continue };
+            lists += 1;
+            let tool = connector.tool(&list.tool).unwrap();
+            let of_variables = list.variables.iter().map(|path| (path, "v7"));
+            // Some lists keep only files of a kind.
+            let filter = tool.response.filter.iter();
+            let filter = filter.map(|(path, suffixes)| (path, suffixes[0].as_str()));
+            let item = object(&of_variables.chain(filter).collect::<Vec<_>>());
+            let place = tool.response.items.as_ref().unwrap();
+            let answer = match place.0.is_empty() {
+                true => json!([item]),
+                false => {
+                    let mut answer = object(&[(place, "")]);
+                    *place.get_mut(&mut answer).unwrap() = json!([item]);
+                    answer
+                }
+            };
+            let stage = Stage::of(&connector.name).await;
+            stage.provider.forever(Reply::json(200, &answer));
+            let values: Vec<String> = list.variables.iter().map(|_| "v7".to_owned()).collect();
+            let uri = resource.uri.expand(&values).unwrap();
+
+            let mut found = Vec::new();
+            let mut params = json!({});
+            while found.len() < connector.resources.len() + 8 {
+                let page = stage.result(Method::ListResources, None, params).await;
+                found.extend(page["resources"].as_array().unwrap().clone());
+                if page["nextCursor"].is_null() {
+                    break;
+                }
+                params = json!({ "cursor": page["nextCursor"] });
+            }
+
+            let is_there = found.iter().any(|one| one["uri"] == json!(uri));
+            assert!(is_there, "{uri}: {found:?}");
+        }
+    }
+    assert!(lists >= 15, "{lists}");
+}
+
 #[tokio::test]
 async fn every_resource_and_prompt_of_the_catalog_answers() {
     let (mut resources, mut prompts) = (0, 0);
@@ -444,5 +506,5 @@ async fn every_resource_and_prompt_of_the_catalog_answers() {
         }
     }
     eprintln!("{resources} resources, {prompts} prompts");
-    assert!(resources >= 20 && prompts >= 8);
+    assert!(resources >= 40 && prompts >= 20, "{resources} {prompts}");
 }

@@ -1,10 +1,13 @@
 //! How requests are sent: repetitions, redirects, turns, deadlines.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use catalog::Catalog;
-use connector_worker::native::{EngineLimits, Signed};
+use connector_worker::native::{Engine, EngineLimits, Signed};
 use fabric::{Effect, FailureKind, Outcome};
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use testkit::provider::{Provider, Reply};
 
@@ -244,6 +247,42 @@ async fn a_redirect_to_a_private_address_is_refused_by_the_guard() {
     }
 }
 
+/// Says that every name is an address of the operator's own network.
+struct Inside;
+
+impl egress::Resolve for Inside {
+    fn resolve<'a>(
+        &'a self,
+        _: &'a str,
+        port: u16,
+    ) -> BoxFuture<'a, std::io::Result<Vec<SocketAddr>>> {
+        Box::pin(async move { Ok(vec![SocketAddr::from(([10, 0, 0, 7], port))]) })
+    }
+}
+
+#[tokio::test]
+async fn a_self_hosted_address_that_leads_inside_is_refused_without_a_word_of_where() {
+    let config = egress::EgressConfig::default();
+    let client = egress::Client::with_resolver(&config, Arc::new(Inside)).unwrap();
+    let engine = Engine::new(Catalog::builtin(), client, limits());
+    let lease = lease_of("gitlab", "https://git.corp.example", Some(TOKEN));
+    let project = json!({ "project_id": "1" });
+
+    let failure = call_with(&engine, &lease, "gitlab_get_project", &project)
+        .await
+        .failed();
+
+    assert_eq!(
+        (failure.kind, failure.effect, failure.message.as_str()),
+        (
+            FailureKind::Unreachable,
+            Effect::None,
+            "git.corp.example is not a public address; an operator can permit it with the setting \
+             egress.allow."
+        )
+    );
+}
+
 #[tokio::test]
 async fn a_tool_that_expects_no_other_host_does_not_follow_there() {
     let provider = small_github().await;
@@ -357,7 +396,7 @@ async fn the_base_url_of_an_enterprise_server_is_kept_whole() {
 }
 
 #[tokio::test]
-async fn writes_of_one_connector_wait_for_each_other_and_reads_do_not() {
+async fn writes_with_one_credential_wait_for_each_other_and_reads_do_not() {
     let provider = provider_with([Reply::hang()]).await;
     let (engine, lease) = (engine(), lease(&provider));
     let create = json!({ "owner": "o", "repo": "r", "title": "t" }).to_string();

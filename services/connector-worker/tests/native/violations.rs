@@ -226,7 +226,8 @@ async fn without_a_credential_nothing_is_sent() {
             (
                 FailureKind::Credential,
                 Effect::None,
-                "The connector has no GitHub credential: an administrator must set its token."
+                "The connector has no GitHub credential: a person connects an account, or an administrator \
+                 sets its token (personal access token), or one is added as an account."
             )
         );
     }

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::desk::pick;
 use super::metrics::rate;
 use crate::failure::unsent;
 use crate::native::answer::Made;
@@ -211,7 +210,8 @@ pub(super) async fn inactive_seats(call: &Call<'_>, arguments: &Arguments) -> Re
         });
         if let Some(Value::Array(more)) = body.get_mut("seats") {
             total += more.len();
-            seats.extend(more.drain(..).filter_map(|seat| unused(&seat, now, wanted)));
+            let unused = |seat: Value| unused(call, arguments, &seat, now, wanted);
+            seats.extend(more.drain(..).filter_map(unused));
         }
         if !next.apply(&mut page) {
             complete = true;
@@ -238,7 +238,13 @@ pub(super) async fn inactive_seats(call: &Call<'_>, arguments: &Arguments) -> Re
 }
 
 /// The seat, when it was not used for so many days.
-fn unused(seat: &Value, now: OffsetDateTime, wanted: i64) -> Option<Value> {
+fn unused(
+    call: &Call<'_>,
+    arguments: &Arguments,
+    seat: &Value,
+    now: OffsetDateTime,
+    wanted: i64,
+) -> Option<Value> {
     let last = seat["last_activity_at"].as_str();
     let last = last.and_then(|at| OffsetDateTime::parse(at, &Rfc3339).ok());
     let days = last.map(|at| (now - at).whole_days());
@@ -251,7 +257,7 @@ fn unused(seat: &Value, now: OffsetDateTime, wanted: i64) -> Option<Value> {
         "last_activity_editor",
         "pending_cancellation_date",
     ];
-    let mut shown = pick(seat, &about);
+    let mut shown = call.digest(arguments, seat, &about);
     shown["login"] = seat["assignee"]["login"].clone();
     shown["team"] = seat["assigning_team"]["slug"].clone();
     shown["days_inactive"] = json!(days);

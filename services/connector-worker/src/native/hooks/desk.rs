@@ -174,6 +174,16 @@ impl Stop {
     }
 }
 
+impl Call<'_> {
+    /// Of an object what a caller mostly needs, or all of it where that is wanted.
+    pub(super) fn digest(&self, arguments: &Arguments, value: &Value, keys: &[&str]) -> Value {
+        match self.wants_all(arguments) {
+            true => value.clone(),
+            false => pick(value, keys),
+        }
+    }
+}
+
 /// The members of an object that are asked for and there.
 pub(super) fn pick(value: &Value, keys: &[&str]) -> Value {
     let found = keys

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::native::answer::Made;
+use crate::native::arguments::Arguments;
 use crate::native::call::{Call, Stop};
 use crate::native::exchange::Answered;
 use crate::native::pages::link;
@@ -18,9 +19,11 @@ const REPOSITORIES_MAX: usize = 1_000;
 /// Entries of the lists of the best.
 const TOP: usize = 10;
 
-/// The profile of a user and the sums over the user's own repositories. `draft` is
-/// `GET /users/{username}`.
-pub(super) async fn user_stats(call: &Call<'_>, draft: Draft) -> Result<Made, Stop> {
+/// The profile of a user and the sums over the user's own repositories. The tool's own
+/// request is `GET /users/{username}`.
+pub(super) async fn user_stats(call: &Call<'_>, arguments: &Arguments) -> Result<Made, Stop> {
+    let draft = call.draft(arguments)?;
+    let pick = |value: &Value, keys: &[&str]| whole_or(call, arguments, value, keys);
     let user = get(call, &draft).await?.1;
     let mut page = beside(&draft, "/repos");
     page.set_query("type", "owner");
@@ -90,13 +93,16 @@ pub(super) async fn user_stats(call: &Call<'_>, draft: Draft) -> Result<Made, St
     Ok(made)
 }
 
-/// A repository with its languages and contributors. `draft` is `GET /repos/{owner}/{repo}`.
-pub(super) async fn repo_stats(call: &Call<'_>, draft: Draft) -> Result<Made, Stop> {
+/// A repository with its languages and contributors. The tool's own request is
+/// `GET /repos/{owner}/{repo}`.
+pub(super) async fn repo_stats(call: &Call<'_>, arguments: &Arguments) -> Result<Made, Stop> {
+    let draft = call.draft(arguments)?;
+    let pick = |value: &Value, keys: &[&str]| whole_or(call, arguments, value, keys);
     let repository = get(call, &draft).await?.1;
     let languages = get(call, &beside(&draft, "/languages")).await?.1;
     let mut page = beside(&draft, "/contributors");
     page.set_query("per_page", &PAGE.to_string());
-    let contributors = contributors(call, page).await?;
+    let contributors = contributors(call, arguments, page).await?;
 
     let bytes = languages.as_object().cloned().unwrap_or_default();
     let total: u64 = bytes.values().filter_map(Value::as_u64).sum();
@@ -132,7 +138,11 @@ struct Contributors {
     note: Option<String>,
 }
 
-async fn contributors(call: &Call<'_>, mut page: Draft) -> Result<Contributors, Stop> {
+async fn contributors(
+    call: &Call<'_>,
+    arguments: &Arguments,
+    mut page: Draft,
+) -> Result<Contributors, Stop> {
     let answered = call.exchange(&page).await?;
     // GitHub does not list the contributors of the very largest repositories.
     if answered.status == http::StatusCode::FORBIDDEN && !call.is_limited(&answered) {
@@ -149,7 +159,14 @@ async fn contributors(call: &Call<'_>, mut page: Draft) -> Result<Contributors, 
     let top = first
         .iter()
         .take(TOP)
-        .map(|who| pick(who, &["login", "contributions", "html_url"]))
+        .map(|who| {
+            whole_or(
+                call,
+                arguments,
+                who,
+                &["login", "contributions", "html_url"],
+            )
+        })
         .collect();
     let count = match last_page(&answered) {
         None | Some(0 | 1) => first.len() as u64,
@@ -192,7 +209,11 @@ fn beside(draft: &Draft, step: &str) -> Draft {
     }
 }
 
-fn pick(value: &Value, keys: &[&str]) -> Value {
+/// These members, null where one is missing; or all of the object where the caller wants that.
+fn whole_or(call: &Call<'_>, arguments: &Arguments, value: &Value, keys: &[&str]) -> Value {
+    if call.wants_all(arguments) {
+        return value.clone();
+    }
     let members: Map<String, Value> = keys
         .iter()
         .map(|key| ((*key).to_owned(), value[*key].clone()))

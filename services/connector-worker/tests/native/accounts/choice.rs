@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connector_worker::Config;
-use domain::{AccountMethod, ConnectorKind};
+use domain::{AccountMethod, ConnectorKind, TokenKind};
 use fabric::{FailureKind, Workers};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -260,4 +260,76 @@ async fn slack_tools_get_the_token_of_their_kind_and_pasted_accounts_are_sent_as
         shown(&provider),
         tokens.map(|token| format!("Bearer {token}"))
     );
+}
+
+#[tokio::test]
+async fn a_tool_of_the_bots_takes_no_persons_account_and_one_for_both_takes_what_is_there() {
+    let provider = provider(json!([])).await;
+    let discord = |own: Option<&str>| {
+        let mut lease = lease_of("discord", provider.url(), own);
+        lease.takes_accounts = true;
+        Bench::of(lease, Config::default())
+    };
+    let bench = discord(Some("own-bot-token"));
+    bench.connect(Some(ADA), account(1, "adas-token"));
+    let (bots, both) = ("discord_list_channels", "discord_list_guilds");
+    let arguments = |tool| match tool == bots {
+        true => json!({ "guild_id": "1" }),
+        false => json!({}),
+    };
+
+    for (tool, kind) in [(bots, Some(TokenKind::Bot)), (both, None)] {
+        bench.run(bench.call(BEN, tool, arguments(tool))).await.ok();
+        assert_eq!(bench.last_asked().token_kind, kind, "{tool}");
+    }
+    bench.run(bench.call(ADA, both, json!({}))).await.ok();
+    // The caller's own goes as what the tool takes.
+    for tool in [bots, both] {
+        let mut call = bench.call(BEN, tool, arguments(tool));
+        call.user_token = Some(Arc::new(SecretString::from("brought-along")));
+        bench.run(call).await.ok();
+    }
+    assert_eq!(
+        shown(&provider),
+        [
+            "Bot own-bot-token",
+            "Bot own-bot-token",
+            "Bearer adas-token",
+            "Bot brought-along",
+            "Bearer brought-along",
+        ]
+    );
+
+    let bare = discord(None);
+    bare.control_plane.state().has_own = true;
+    let failure = bare
+        .run(bare.call(BEN, bots, arguments(bots)))
+        .await
+        .failed();
+    assert_eq!(failure.kind, FailureKind::Credential);
+    let told = failure.message;
+    assert!(told.contains("no Discord bot token"), "{told}");
+    assert!(
+        told.contains("an administrator sets its token (bot token), or one is added as an account"),
+        "{told}"
+    );
+    assert!(told.contains("developer portal"), "{told}");
+}
+
+#[tokio::test]
+async fn a_bots_token_is_not_sent_for_a_tool_that_only_a_person_can_use() {
+    let provider = provider(json!({ "ok": true })).await;
+    let mut lease = lease_of("slack", provider.url(), Some("xoxb-own-bot-token"));
+    lease.takes_accounts = true;
+    let bench = Bench::of(lease, Config::default());
+
+    let tool = "slack_conversations_search_messages";
+    let call = bench.call(BEN, tool, json!({ "query": "x" }));
+    let told = bench.run(call).await.failed().message;
+
+    assert_eq!(bench.last_asked().token_kind, Some(TokenKind::User));
+    assert!(provider.seen().is_empty());
+    assert!(told.contains("no Slack user's token"), "{told}");
+    assert!(told.contains("a person connects an account"), "{told}");
+    assert!(told.contains("user token (xoxp-)"), "{told}");
 }

@@ -186,6 +186,102 @@ async fn a_grant_that_is_too_small_is_made_larger_by_the_person_however_the_prov
     assert_eq!(asked.await, ["users:read", "team:read"]);
 }
 
+/// Status and body of what providers say of a grant that is too small, the tool that they say it
+/// to, and what is asked for then.
+fn grants_too_small() -> Vec<(&'static str, &'static str, u16, Value, Vec<&'static str>)> {
+    let atlassian = || json!({ "code": 401, "message": "Unauthorized; scope does not match" });
+    let zoom = |code: u16| {
+        let message = "Invalid access token, does not contain scopes:[meeting:read:list_meetings].";
+        json!({ "code": code, "message": message })
+    };
+    let linear = json!({ "data": null, "errors": [{
+        "message": "Invalid scope: `read` required",
+        "extensions": { "type": "forbidden", "code": "FORBIDDEN", "statusCode": 403 },
+    }] });
+    let bitbucket = json!({ "type": "error", "error": {
+        "message": "Your credentials lack one or more required privilege scopes.",
+        "detail": { "granted": ["account"], "required": ["project"] },
+    } });
+    let gitlab = json!({
+        "error": "insufficient_scope",
+        "error_description": "The request requires higher privileges than provided.",
+        "scope": "api read_api",
+    });
+    vec![
+        (
+            "jira",
+            "jira_list_projects",
+            401,
+            atlassian(),
+            vec!["read:jira-work"],
+        ),
+        (
+            "confluence",
+            "confluence_list_spaces",
+            401,
+            atlassian(),
+            vec!["read:space:confluence"],
+        ),
+        ("zoom", "zoom_list_meetings", 400, zoom(4711), vec![]),
+        ("zoom", "zoom_list_meetings", 400, zoom(104), vec![]),
+        ("linear", "linear_list_teams", 200, linear, vec!["read"]),
+        (
+            "bitbucket",
+            "bitbucket_get_current_user",
+            403,
+            bitbucket,
+            vec!["project"],
+        ),
+        (
+            "gitlab",
+            "gitlab_list_projects",
+            403,
+            gitlab,
+            vec!["api", "read_api"],
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn each_providers_own_words_for_a_grant_that_is_too_small_are_understood() {
+    for (connector, tool, status, body, scopes) in grants_too_small() {
+        let asked = too_small(connector, tool, json!({}), Reply::json(status, &body)).await;
+        match scopes.is_empty() {
+            // Those of the manifest, classic or granular.
+            true => assert!(!asked.is_empty(), "{connector}"),
+            false => assert_eq!(asked, scopes, "{connector}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_ended_is_known_by_its_code_where_the_status_says_something_else() {
+    let ended = json!({ "data": null, "errors": [{
+        "message": "Authentication required, not authenticated",
+        "extensions": { "type": "authentication error", "code": "AUTHENTICATION_ERROR" },
+    }] });
+    let zoom = json!({ "code": 124, "message": "Access token is expired." });
+    for (connector, tool, status, body) in [
+        ("linear", "linear_list_teams", 400, ended.clone()),
+        ("linear", "linear_list_teams", 200, ended),
+        ("zoom", "zoom_list_meetings", 400, zoom),
+    ] {
+        let provider = provider(json!({ "data": {} })).await;
+        let mut lease = lease_of(connector, provider.url(), None);
+        lease.takes_accounts = true;
+        let bench = Bench::of(lease, Config::default());
+        let mut held = account(1, "the-old-token");
+        held.next.push_back("the-new-token".to_owned());
+        bench.connect(Some(ADA), held);
+        provider.script([Reply::json(status, &body)]);
+
+        bench.run(bench.call(ADA, tool, json!({}))).await.ok();
+
+        let tokens = ["Bearer the-old-token", "Bearer the-new-token"];
+        assert_eq!(shown(&provider), tokens, "{connector}");
+    }
+}
+
 #[tokio::test]
 async fn a_refusal_that_is_not_about_the_grant_stays_the_providers() {
     let provider = provider(json!([])).await;

@@ -30,6 +30,8 @@ pub(super) struct Setup {
     pub(super) origins: Vec<&'static str>,
     /// `METHOD /path`, member, why: what the description wants, and the provider does not.
     pub(super) optional: Vec<(&'static str, &'static str, &'static str)>,
+    /// `METHOD /path`, parameter, value, why: what the provider takes, and the description lacks.
+    pub(super) further: Vec<(&'static str, &'static str, &'static str, &'static str)>,
     /// Where an argument has this value, these go with it, and those do not.
     pub(super) together: Vec<Together>,
     /// Tool, argument, value: where only the provider's rules say what is right.
@@ -54,6 +56,7 @@ impl Setup {
             spanning: Vec::new(),
             origins: Vec::new(),
             optional: Vec::new(),
+            further: Vec::new(),
             together: Vec::new(),
             values: Vec::new(),
             answers: Vec::new(),
@@ -138,7 +141,13 @@ pub(super) async fn hold(setup: Setup) {
         unlisted.push(Unlisted::body(operation, member));
         told.insert(format!("{operation} without {member} ({why})"));
     }
+    let mut further = Vec::new();
+    for (operation, name, value, why) in setup.further {
+        further.push((operation, name, value));
+        told.insert(format!("{operation} with {name}={value} ({why})"));
+    }
     let rules = Rules {
+        further,
         credentials: setup.credentials,
         open: open(&connector),
         headers: setup.headers,

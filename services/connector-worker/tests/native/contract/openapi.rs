@@ -42,16 +42,21 @@ async fn bitbucket() {
             "parent.type",
         ),
     ];
-    // Bitbucket's own redirect, to an operation of the same host.
+    let pipelines = "GET /repositories/{workspace}/{repo_slug}/pipelines";
+    let reversed = "a minus reverses every order of Bitbucket's";
+    let backwards = ["-created_on", "-run_creation_date", "-creator.uuid"];
+    let backwards = backwards.map(|value| (pipelines, "sort", value, reversed));
+    // Bitbucket's own redirect, to a list of the same host; that of files is not described.
     let diffstat =
         "GET /repositories/{workspace}/{repo_slug}/pullrequests/{pull_request_id}/diffstat";
-    let moved = Reply::text(302, "text/plain", "").with("location", "/repositories/w/r/diff/a..b");
+    let moved = Reply::text(302, "text/plain", "").with("location", "/repositories/w/r/refs/tags");
     hold(Setup {
         spanning: vec!["/repositories/{workspace}/{repo_slug}/src/{commit}/{path}"],
         answers: vec![(diffstat, moved)],
         optional: optional
             .map(|(operation, member)| (operation, member, why))
             .to_vec(),
+        further: backwards.to_vec(),
         ..Setup::bearer("bitbucket", "bitbucket.openapi.json", 40)
     })
     .await;

@@ -55,15 +55,17 @@ pub(in crate::native::hooks) async fn decode(
     arguments: &Arguments,
 ) -> Result<Made, Stop> {
     let (_, mut body) = call.ask(&call.draft(arguments)?).await?;
-    let all_fields = call.text(arguments, "format") == Some("metadata");
+    let all = call.wants_all(arguments);
+    let all_fields = all || call.text(arguments, "format") == Some("metadata");
+    let message = |mail: &Value| message(mail, all_fields, all);
     if let Some(Value::Array(messages)) = body.get_mut("messages") {
         for one in messages {
-            *one = message(one, all_fields);
+            *one = message(one);
         }
     } else if let Some(inner) = body.get_mut("message") {
-        *inner = message(inner, all_fields);
+        *inner = message(inner);
     } else {
-        body = message(&body, all_fields);
+        body = message(&body);
     }
     Ok(Made::json(body))
 }
@@ -115,9 +117,10 @@ async fn hit_with_headers(
     let id = hit["id"].as_str().unwrap_or_default();
     let mut look = call.step(0, arguments, &[("id", id)])?;
     look.set_query("format", "metadata");
-    for name in LISTED {
+    let all = call.wants_all(arguments);
+    for name in LISTED.iter().filter(|_| !all) {
         look.query
-            .push(("metadataHeaders".to_owned(), name.to_owned()));
+            .push(("metadataHeaders".to_owned(), (*name).to_owned()));
     }
     let answered = call.exchange(&look).await?;
     // Deleted since the search.
@@ -127,6 +130,9 @@ async fn hit_with_headers(
     call.accept(&answered)?;
     let found = serde_json::from_slice(&answered.body);
     let found: Value = found.map_err(|error| call.garbage(&answered, &error))?;
+    if all {
+        return Ok(message(&found, true, true));
+    }
     let mut shown = pick(
         &found,
         &["id", "threadId", "labelIds", "snippet", "internalDate"],
@@ -150,9 +156,15 @@ fn part_header<'a>(part: &'a Value, name: &str) -> Option<&'a str> {
 }
 
 /// One mail as it is shown.
-fn message(mail: &Value, all_fields: bool) -> Value {
+fn message(mail: &Value, all_fields: bool, all: bool) -> Value {
     let mut shown = pick(mail, &ABOUT);
     let payload = &mail["payload"];
+    if all && let (Some(shown), Some(members)) = (shown.as_object_mut(), mail.as_object()) {
+        // The content is shown as text, which is all of it that a model can read.
+        let rest = members.iter();
+        let rest = rest.filter(|(name, _)| !matches!(name.as_str(), "payload" | "raw"));
+        shown.extend(rest.map(|(name, value)| (name.clone(), value.clone())));
+    }
     if payload.get("headers").is_some() {
         shown["headers"] = fields(payload, all_fields);
     }
@@ -283,12 +295,12 @@ mod tests {
             "utf-8",
             b"<p>Hi <b>Ann</b></p><style>x{}</style>",
         );
-        let shown = message(&json!({ "id": "1", "payload": html }), false);
+        let shown = message(&json!({ "id": "1", "payload": html }), false, false);
         assert_eq!(shown["text"].as_str().unwrap().trim(), "Hi Ann");
         assert_eq!(shown["text_from"], "text/html");
 
         let latin = part("text/plain", "iso-8859-1", b"caf\xe9");
-        let shown = message(&json!({ "id": "1", "payload": latin }), false);
+        let shown = message(&json!({ "id": "1", "payload": latin }), false, false);
         assert_eq!(shown["text"], "café");
     }
 
@@ -296,7 +308,7 @@ mod tests {
     fn a_long_text_is_cut_and_it_is_said() {
         let long = part("text/plain", "utf-8", "é".repeat(TEXT_MAX_BYTES).as_bytes());
 
-        let shown = message(&json!({ "payload": long }), false);
+        let shown = message(&json!({ "payload": long }), false, false);
 
         assert!(shown["text"].as_str().unwrap().len() <= TEXT_MAX_BYTES);
         assert_eq!(shown["text_truncated"], true);

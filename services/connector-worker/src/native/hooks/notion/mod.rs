@@ -9,7 +9,6 @@ pub(super) use read::blocks_to_text;
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::desk::pick;
 use crate::native::answer::Made;
 use crate::native::arguments::Arguments;
 use crate::native::call::{Call, Stop};
@@ -99,7 +98,7 @@ pub(super) async fn create_page(call: &Call<'_>, arguments: &Arguments) -> Resul
         let mut append = call.step(1, &arguments, &[("block_id", id)])?;
         let there = draft.body.as_ref().map_or(0, |body| children(body).len());
         let total = there + rest.len();
-        let appended = append_all(call, &mut append, rest, None).await;
+        let appended = append_all(call, &arguments, &mut append, rest, None).await;
         appended.map_err(|(stop, done)| {
             let count = there + done;
             stop.after(&format!(
@@ -135,7 +134,7 @@ pub(super) async fn append_blocks(call: &Call<'_>, arguments: &Arguments) -> Res
     let total = all.len();
     let after = call.text(arguments, "after").map(str::to_owned);
     let mut draft = call.draft(arguments)?;
-    let added = append_all(call, &mut draft, all, after).await;
+    let added = append_all(call, arguments, &mut draft, all, after).await;
     let added = added.map_err(|(stop, done)| match done {
         0 => stop,
         _ => stop.after(&format!(
@@ -148,6 +147,7 @@ pub(super) async fn append_blocks(call: &Call<'_>, arguments: &Arguments) -> Res
 /// Appends in as few requests as Notion allows, in order. The error says how many were appended.
 async fn append_all(
     call: &Call<'_>,
+    arguments: &Arguments,
     draft: &mut Draft,
     mut left: Vec<Value>,
     mut after: Option<String>,
@@ -178,7 +178,7 @@ async fn append_all(
         }
         added.extend(
             new.iter()
-                .map(|block| pick(block, &["id", "type", "has_children"])),
+                .map(|block| call.digest(arguments, block, &["id", "type", "has_children"])),
         );
         done += count;
         left = rest;
