@@ -108,7 +108,9 @@ pub(crate) fn problem(error: Error) -> Problem {
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, name, &error)
                 .with_errors(unknown.collect())
         }
-        Error::UpstreamFailed(_) => Problem::new(StatusCode::BAD_GATEWAY, name, &error),
+        Error::UpstreamFailed(_) | Error::ProviderFailed(_) => {
+            Problem::new(StatusCode::BAD_GATEWAY, name, &error)
+        }
         Error::Unavailable { doing, cause } => {
             tracing::error!(error = %cause, "failed to {doing}");
             Problem::unavailable("something it needs is away: try again", RETRY_AFTER)

@@ -68,7 +68,7 @@ pub struct OAuthConfig {
     /// Origins of providers that are answered elsewhere: `https://github.com` to the base URL of
     /// what stands for it, for browsers too.
     pub origins: BTreeMap<String, Url>,
-    /// How long a link to connect an account is good: 60 to 86400 seconds.
+    /// How long a link to connect an account is good: 5 to 86400 seconds.
     #[serde(with = "runtime::seconds")]
     pub link_lifetime: Duration,
     /// How long a provider may take to give the tokens of an account that is being connected: 1 to
@@ -178,8 +178,8 @@ impl OAuthConfig {
     fn validate(&self) -> anyhow::Result<()> {
         let seconds = Duration::from_secs;
         anyhow::ensure!(
-            (seconds(60)..=seconds(86_400)).contains(&self.link_lifetime),
-            "oauth.link_lifetime must be from 60 to 86400"
+            (seconds(5)..=seconds(86_400)).contains(&self.link_lifetime),
+            "oauth.link_lifetime must be from 5 to 86400"
         );
         for (name, value) in [
             ("exchange_deadline", self.exchange_deadline),

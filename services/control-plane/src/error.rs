@@ -47,6 +47,9 @@ pub enum Error {
     TenantInactive,
     #[error("the upstream's tools could not be read: {0}")]
     UpstreamFailed(String),
+    /// What it said, or that it said nothing. Nothing of it was stored.
+    #[error("the provider gave no token: {0}")]
+    ProviderFailed(String),
     /// Its sign-in is no OAuth, or it has none.
     #[error("nobody signs in at a provider for this connector: {0}")]
     TakesNoAccounts(String),
@@ -192,6 +195,7 @@ impl Error {
             Self::ConnectorDisabled => "connector-disabled",
             Self::TenantInactive => "tenant-inactive",
             Self::UpstreamFailed(_) => "upstream-failed",
+            Self::ProviderFailed(_) => "provider-failed",
             Self::TakesNoAccounts(_) => "takes-no-accounts",
             Self::OAuthClientMissing(_) => "oauth-client-missing",
             Self::PublicUrlMissing => "public-url-missing",

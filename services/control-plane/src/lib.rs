@@ -30,10 +30,10 @@ mod tools;
 
 pub use accounts::{
     AccountPatch, AccountView, ConnectionView, DisconnectedView, NewAccountInput, NewConnection,
-    OAuthClientInput, OAuthClientView, OAuthProviderView,
+    OAuthClientInput, OAuthClientView, OAuthProviderView, SignInInput,
 };
 pub use auth::Caller;
-pub use catalog::{CatalogView, ConnectorType, NativeType};
+pub use catalog::{AccountAddress, CatalogView, ConnectorSetting, ConnectorType, NativeType};
 pub use cluster::{Behind, ClusterDeps, Nodes};
 pub use config::{Config, OAuthConfig};
 pub use connectors::{

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::{Arc, OnceLock, RwLock};
 
-use ::fabric::{ConfigListener, Subject, Workers};
+use ::fabric::{Change, ConfigListener, Subject, Workers};
 use anyhow::Context;
 use crypto::KeyHasher;
 use domain::{Action, ConnectorId, Principal, Tenant, TenantId, authorize};
@@ -191,6 +191,13 @@ impl Operations {
         enforcement::note(revision);
         for listener in self.0.listeners.read().expect("no panic while held").iter() {
             listener.changed(subject, revision);
+        }
+    }
+
+    /// The same of several that were committed together.
+    pub(crate) fn all_changed(&self, changes: &[Change]) {
+        for change in changes {
+            self.changed(&change.subject, change.revision);
         }
     }
 

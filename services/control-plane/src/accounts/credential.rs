@@ -1,13 +1,16 @@
 //! Which credential a call is made with: the account that its key prefers, else the one that the
-//! tenant prefers, else the connector's own secret. An account that has ended is not passed over:
+//! tenant prefers, else the connector's own secret. Where a call needs a bot's token or a user's,
+//! only what gives such a one counts. An account that has ended is not passed over:
 //! its owner is told.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use ::fabric::{AccountLease, Credential, CredentialError, CredentialRequest};
-use domain::{AccountOwner, AccountState, Connector, ConnectorKind, CredentialInfo};
-use domain::{Tenant, TenantState};
+use catalog::Auth;
+use catalog::closed::AuthKind;
+use domain::{AccountMethod, AccountOwner, AccountState, Connector, ConnectorKind};
+use domain::{CredentialInfo, Tenant, TenantState, TokenKind};
 use secrecy::SecretString;
 use storage::{HeldAccount, StorageError};
 
@@ -18,6 +21,8 @@ use crate::operations::Operations;
 
 /// Newer tokens that are found on the way, before it is given up.
 const ROUNDS: usize = 4;
+/// Accounts of a key and its tenant that are looked through for a token of one kind.
+const CANDIDATES_MAX: u32 = 100;
 /// Tokens that are no older and are refused all the same are not helped by renewing them again.
 const FRESH: Duration = Duration::from_secs(60);
 
@@ -54,14 +59,14 @@ impl Operations {
         request: &CredentialRequest,
     ) -> Result<Credential, CredentialError> {
         let asked = self.asked(request).await?;
-        let mut found = self.read_credential(request).await?;
+        let mut found = self.read_credential(&asked).await?;
         for _ in 0..ROUNDS {
             let Some(held) = found else {
                 return self.without_account(&asked).await;
             };
             found = match self.decide(&asked, &held).await? {
                 Decided::Give(lease) => return Ok(Credential::Account(lease)),
-                Decided::ReadAgain => self.read_credential(request).await?,
+                Decided::ReadAgain => self.read_credential(&asked).await?,
                 Decided::Take(newer) => Some(newer),
             };
         }
@@ -91,27 +96,78 @@ impl Operations {
 
     async fn read_credential(
         &self,
-        request: &CredentialRequest,
+        asked: &Asked<'_>,
     ) -> Result<Option<Arc<HeldAccount>>, CredentialError> {
+        let request = asked.request;
         let _reading = self.renewals().readings.acquire().await;
         let rows = self.storage().tenant(request.tenant);
-        let held = rows.credential(request.connector, request.key).await;
-        Ok(held.map_err(unavailable)?.map(Arc::new))
+        let Some((manifest, kind)) = self.kind_of(asked) else {
+            let held = rows.credential(request.connector, request.key).await;
+            return Ok(held.map_err(unavailable)?.map(Arc::new));
+        };
+        let limit = CANDIDATES_MAX;
+        let held = rows.credentials(request.connector, request.key, limit);
+        let mut held = held.await.map_err(unavailable)?;
+        held.retain(|held| gives(&manifest.auth, held, kind));
+        let Some(first) = held.first().map(|held| held.account.owner) else {
+            return Ok(None);
+        };
+        // Of one owner's, a token that is there goes before one that must be asked for.
+        let has = |held: &HeldAccount| {
+            held.account.owner == first && has_token(&manifest.auth, held, kind)
+        };
+        let at = held.iter().position(has).unwrap_or(0);
+        Ok(Some(Arc::new(held.swap_remove(at))))
+    }
+
+    /// Whose token is asked for, and of which connector type, where that can be told.
+    fn kind_of(&self, asked: &Asked<'_>) -> Option<(Arc<catalog::Connector>, TokenKind)> {
+        let ConnectorKind::Native { catalog, .. } = &asked.connector.kind else {
+            return None;
+        };
+        let manifest = self.catalog().manifest(catalog)?;
+        Some((manifest, asked.request.token_kind?))
     }
 
     async fn without_account(&self, asked: &Asked<'_>) -> Result<Credential, CredentialError> {
         let connector = &asked.connector;
-        let has_own = connector.credential != CredentialInfo::default();
-        if has_own
-            || !self
-                .signs_in_by_oauth(connector)
+        let kind = self.kind_of(asked);
+        let (mut has_own, mut connects) = (
+            connector.credential != CredentialInfo::default(),
+            self.signs_in_by_oauth(connector)
                 .await
-                .map_err(unavailable)?
-        {
+                .map_err(unavailable)?,
+        );
+        if let Some((manifest, kind)) = &kind {
+            has_own = has_own && self.own_is(asked, &manifest.auth, *kind).await?;
+            connects = connects && manifest.auth.connects(AuthKind::OAuth2Code, *kind);
+        }
+        if has_own || !connects {
+            // Where there is none at all, the worker says what is missing and how it is given.
             return Ok(Credential::Own);
         }
-        let message = format!("no account is connected for {}", connector.display_name);
+        let name = &connector.display_name;
+        let message = match kind {
+            None | Some((_, TokenKind::Bot)) => format!("no account is connected for {name}"),
+            Some((_, TokenKind::User)) => {
+                format!("no account of a person is connected for {name}, which this tool needs")
+            }
+        };
         Err(self.missing(asked, None, message).await)
+    }
+
+    /// Whether the connector's own secret is such a token.
+    async fn own_is(
+        &self,
+        asked: &Asked<'_>,
+        auth: &Auth,
+        kind: TokenKind,
+    ) -> Result<bool, CredentialError> {
+        let rows = self.storage().tenant(asked.tenant.id);
+        let secrets = rows.secrets(asked.connector.id).await;
+        let token = secrets.map_err(unavailable)?;
+        let token = token.and_then(|secrets| secrets.token);
+        Ok(token.is_some_and(|token| auth.takes(&token, kind)))
     }
 
     async fn decide(
@@ -126,30 +182,52 @@ impl Operations {
         );
         if account.state == AccountState::NeedsReauth {
             let why = account.problem.as_deref().unwrap_or("it has ended");
-            let message = format!("{name} must be connected again: {why}");
-            return Err(self.missing(asked, Some(held), message).await);
+            // What a program signs in with is an administrator's to replace.
+            let (message, again) = match account.method.is_programs_own() {
+                true => (format!("{name} needs another secret or key: {why}"), None),
+                false => (
+                    format!("{name} must be connected again: {why}"),
+                    Some(held.as_ref()),
+                ),
+            };
+            return Err(self.missing(asked, again, message).await);
         }
         let further = asked.request.further_scopes.iter();
         let lacking: Vec<&str> = further
             .filter(|scope| !account.scopes.contains(scope))
             .map(String::as_str)
             .collect();
-        if !lacking.is_empty() {
-            let message = format!("{name} does not grant {} yet", lacking.join(", "));
-            return Err(self.missing(asked, Some(held), message).await);
-        }
-        let ahead = self.config().accounts.refresh_ahead;
-        let good = good(held, self.now(), ahead);
-        let is_refused = asked.request.refused == Some((account.id, account.generation));
         let is_fresh = account
             .refreshed_at
             .is_some_and(|at| self.now() - at < FRESH);
+        let is_programs_own = account.method.is_programs_own();
+        // A program asks for what tools need at the time, which may be more by now.
+        let asks_again = is_programs_own && !lacking.is_empty() && !is_fresh;
+        if !lacking.is_empty() && !asks_again {
+            let lacking = lacking.join(", ");
+            let (message, again) = match is_programs_own {
+                true => {
+                    let what = "an administrator gives it that at the provider";
+                    (format!("{name} does not have {lacking}: {what}"), None)
+                }
+                false => (
+                    format!("{name} does not grant {lacking} yet"),
+                    Some(held.as_ref()),
+                ),
+            };
+            return Err(self.missing(asked, again, message).await);
+        }
+        let ahead = self.config().accounts.refresh_ahead;
+        let good = good(held, self.now(), ahead);
+        let is_refused =
+            asks_again || asked.request.refused == Some((account.id, account.generation));
+        let is_renewable = held.secrets.is_renewable();
         match good {
             Good::For(left) if !is_refused => return lease(held, left).map(Decided::Give),
-            Good::Ending(left) if !is_refused && !is_renewable(held) => {
+            Good::Ending(left) if !is_refused && !is_renewable => {
                 return lease(held, Some(left)).map(Decided::Give);
             }
-            _ if is_refused && (is_fresh || !is_renewable(held)) => {
+            _ if is_refused && (is_fresh || !is_renewable) => {
                 let problem = "the provider refuses its token";
                 self.end(held, None, problem).await.map_err(unavailable)?;
                 return Ok(Decided::ReadAgain);
@@ -188,9 +266,15 @@ impl Operations {
         // Another's account is not the key's to connect again: it gets one of its own.
         let again = held.filter(|held| held.account.owner == owner);
         let again = again.map(|held| held.account.id);
-        let further = &asked.request.further_scopes;
+        let mut further = asked.request.further_scopes.clone();
+        // At a server nothing says which scopes its tools need: what the account of one's own takes
+        // the place of is asked for too.
+        let is_server = matches!(asked.connector.kind, ConnectorKind::RemoteMcp { .. });
+        if let Some(held) = held.filter(|_| is_server && again.is_none() && !further.is_empty()) {
+            further.extend(held.account.scopes.iter().cloned());
+        }
         let offered = self
-            .offer_connection(&asked.tenant, &asked.connector, owner, again, further)
+            .offer_connection(&asked.tenant, &asked.connector, owner, again, &further)
             .await;
         match offered {
             Ok(offer) => CredentialError::Missing {
@@ -227,8 +311,21 @@ impl Operations {
     }
 }
 
-fn is_renewable(held: &HeldAccount) -> bool {
-    held.secrets.refresh_token.is_some() || held.secrets.user_refresh_token.is_some()
+/// Whether an account has a token of that kind, or gets one when more is asked for.
+fn gives(auth: &Auth, held: &HeldAccount, kind: TokenKind) -> bool {
+    match AuthKind::of_account(held.account.method) {
+        Some(account) => auth.connects(account, kind),
+        None => {
+            let token = held.secrets.access_token.as_deref();
+            token.is_some_and(|token| auth.takes(token, kind))
+        }
+    }
+}
+
+/// Whether an account that gives tokens of that kind has one by now.
+fn has_token(auth: &Auth, held: &HeldAccount, kind: TokenKind) -> bool {
+    let lacks_user = kind == TokenKind::User && held.secrets.user_token.is_none();
+    !(held.account.method == AccountMethod::OAuth && auth.gives_both() && lacks_user)
 }
 
 /// What the worker gets: all but what renews.

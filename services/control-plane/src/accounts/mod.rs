@@ -7,8 +7,10 @@ mod credential;
 mod due;
 mod manage;
 mod pages;
+mod programs;
 mod provider;
 mod public_url;
+mod registrations;
 mod renewal;
 mod revoke;
 mod scopes;
@@ -22,6 +24,7 @@ pub use connect::{ConnectionView, NewConnection};
 pub(crate) use due::refresh_at;
 pub use manage::{AccountPatch, AccountView, DisconnectedView, NewAccountInput};
 pub(crate) use pages::router as pages;
+pub use programs::SignInInput;
 pub(crate) use public_url::PublicUrl;
 pub(crate) use renewal::Renewals;
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use catalog::Connector as Manifest;
 use domain::{Connector, ConnectorKind, Tenant};
-use oauth::{Discovered, Endpoints, OAuthClient};
+use oauth::{ClientAuth, Discovered, Endpoints, OAuthClient, SigningKey};
+use secrecy::ExposeSecret;
 use storage::OAuthClientRow;
 use url::{Host, Url};
 
@@ -47,13 +48,16 @@ impl Provider {
 
 /// How a registration proves itself at the provider.
 pub(crate) fn client(registration: &OAuthClientRow) -> OAuthClient {
+    // Settings that cannot be read are told where they decide about more.
+    let settings = settings(registration).ok();
+    let auth = settings.and_then(|settings| settings.auth);
+    let by_key = auth == Some(ClientAuth::PrivateKeyJwt);
+    let pem = registration.secret.as_ref().filter(|_| by_key);
     OAuthClient {
         client_id: registration.client_id.clone(),
         client_secret: registration.secret.clone(),
-        // Settings that cannot be read are told where they decide about more.
-        auth: settings(registration)
-            .ok()
-            .and_then(|settings| settings.auth),
+        key: pem.and_then(|pem| SigningKey::of_pem(pem.expose_secret(), None).ok()),
+        auth,
     }
 }
 
@@ -82,9 +86,19 @@ impl Operations {
         // Else a tenant could have people send the tokens of the operator's client wherever it
         // likes.
         if let Some(other) = goes_elsewhere(&manifest, &registration, base_url)? {
+            let name = &manifest.name;
+            let variables = manifest
+                .auth
+                .oauth2
+                .iter()
+                .flat_map(|o| o.url_variables.keys());
+            let says = variables.filter(|name| OWN_HOSTS.contains(&name.as_str()));
+            let says: Vec<String> = says.map(|name| format!("--variable {name}=…")).collect();
             return Err(Error::OAuthClientMissing(format!(
                 "calls of this connector go to {other}, and the OAuth client is for another host: \
-                 register one of the tenant's own that is for {other}"
+                 register one that is for {other}, for this tenant or for all, with `turnbuckle \
+                 oauth clients set {name} {}`",
+                says.join(" ")
             )));
         }
         let oauth2 = manifest.auth.oauth2.as_ref();
@@ -108,26 +122,34 @@ impl Operations {
         })
     }
 
-    /// What a person is asked to grant for a connector now, `also` included.
+    /// What a person is asked to grant for a connector now: what was `granted` before and what is
+    /// needed `further` included.
     pub(crate) async fn wanted_scopes(
         &self,
         provider: &Provider,
         connector: &Connector,
-        also: &[String],
+        granted: &[String],
+        further: &[String],
     ) -> Result<Wanted, Error> {
         let manifest = match &provider.asks {
             Asks::Manifest(manifest) => manifest,
-            Asks::Server(found) => return Ok(of_server(found.scopes(also, &[]))),
+            Asks::Server(found) => return Ok(of_server(found.scopes(granted, further))),
         };
-        let tools = self.stored_tools(connector).await?;
-        let enabled: BTreeSet<String> = tools
-            .into_iter()
-            .filter(|tool| tool.enabled)
-            .map(|tool| tool.approved.name)
-            .collect();
+        let enabled = self.tools_switched_on(connector).await?;
         let oauth2 = manifest.auth.oauth2.as_ref();
         let oauth2 = oauth2.ok_or_else(|| takes_none(connector))?;
-        Ok(wanted(manifest, oauth2, &enabled, also))
+        let also = [further, granted].concat();
+        Ok(wanted(manifest, oauth2, &enabled, &also))
+    }
+
+    /// The names of the tools that are switched on.
+    pub(super) async fn tools_switched_on(
+        &self,
+        connector: &Connector,
+    ) -> Result<BTreeSet<String>, Error> {
+        let tools = self.stored_tools(connector).await?;
+        let enabled = tools.into_iter().filter(|tool| tool.enabled);
+        Ok(enabled.map(|tool| tool.approved.name).collect())
     }
 
     /// The manifest of a connector that people sign in for, and the address of its own.

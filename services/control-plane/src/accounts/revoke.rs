@@ -12,7 +12,7 @@ use std::time::Duration;
 use domain::{AccountMethod, AccountSecrets, ConnectorId, Tenant, TenantId};
 use futures_util::StreamExt;
 use futures_util::stream;
-use oauth::{Deadline, Endpoints, OAuthClient};
+use oauth::{Deadline, Endpoints, Management, OAuthClient};
 use storage::HeldAccount;
 use uuid::Uuid;
 
@@ -104,7 +104,7 @@ impl Operations {
     }
 
     async fn way_of(&self, tenant: &Tenant, held: &HeldAccount) -> Way {
-        if held.account.method == AccountMethod::Token {
+        if !is_granted_to_us(held) {
             return Way::NotOurs;
         }
         match self.signed_in_with(tenant.id, held).await {
@@ -173,7 +173,7 @@ impl Operations {
             after = page.last().map(|held| held.account.id);
             let is_last = page.len() < CHUNK as usize;
             for held in page {
-                let is_pasted = held.account.method == AccountMethod::Token;
+                let is_pasted = !is_granted_to_us(&held);
                 let kind = (is_pasted, held.oauth_client);
                 let way = match ways.get(&kind) {
                     Some(way) => way.clone(),
@@ -192,9 +192,10 @@ impl Operations {
         all
     }
 
-    /// Tells providers of accounts that ended, and makes nobody wait for it.
-    pub(crate) fn revoke_later(&self, all: Vec<GivenBack>) {
-        if all.is_empty() {
+    /// Tells providers of accounts that ended, and then servers of registrations that are not
+    /// needed any more; makes nobody wait for it.
+    pub(crate) fn revoke_later(&self, all: Vec<GivenBack>, registrations: Vec<Management>) {
+        if all.is_empty() && registrations.is_empty() {
             return;
         }
         let (this, accounts) = (self.clone(), all.len());
@@ -213,6 +214,11 @@ impl Operations {
                         "accounts ended here; providers may still take the tokens of some"
                     );
                 }
+                // Whose registration has ended can revoke nothing.
+                let ended = this.end_registrations(registrations);
+                if tokio::time::timeout(ALL_WITHIN, ended).await.is_err() {
+                    tracing::warn!("servers did not end our registrations in time");
+                }
                 Ok(())
             });
     }
@@ -223,6 +229,12 @@ impl Operations {
         for one in held {
             all.push(self.given_back(tenant, one).await);
         }
-        self.revoke_later(all);
+        self.revoke_later(all, Vec::new());
     }
+}
+
+/// Whether a person granted it: what was pasted is its owner's to end, and the tokens of a program,
+/// which are short, end by themselves.
+fn is_granted_to_us(held: &HeldAccount) -> bool {
+    held.account.method == AccountMethod::OAuth
 }

@@ -8,7 +8,7 @@
 use domain::{Connector, ConnectorKind, Tenant, TenantId};
 use oauth::{
     ClientAuth, ClientSettings, Deadline, Discovered, DiscoveryError, Endpoints, OAuthClient,
-    Registration, TokenError, client_document, registration,
+    Registered, Registration, TokenError, client_document, registration,
 };
 use serde_json::Value;
 use storage::{OAuthClientRow, StorageError};
@@ -16,6 +16,7 @@ use url::Url;
 
 use super::clients::settings;
 use super::provider::{Asks, Provider, client, host_of};
+use super::registrations::management as management_of;
 use crate::error::Error;
 use crate::operations::Operations;
 
@@ -25,6 +26,11 @@ const NAME: &str = "Turnbuckle";
 /// What the registration for a server is filed under.
 pub(crate) fn filed_under(url: &Url) -> String {
     format!("mcp {url}")
+}
+
+/// Whether that is what something is filed under.
+pub(super) fn is_of_server(provider: &str) -> bool {
+    provider.starts_with("mcp ")
 }
 
 /// What a client is filed under that somebody registered at an issuer by hand, for all servers
@@ -68,17 +74,23 @@ impl Operations {
             .as_ref()
             .is_some_and(|before| before.server.issuer == found.server.issuer);
         let given = self.given_by_hand(tenant.id, &found.server.issuer).await?;
-        let client = match (given, &known) {
-            (Some(given), _) => client(&given),
+        let Registered { client, management } = match (given, &known) {
+            (Some(given), _) => Registered {
+                client: client(&given),
+                management: None,
+            },
             (None, Some(known)) if same_issuer => {
                 if before.as_ref() == Some(&found) {
                     return Ok(());
                 }
-                client(known)
+                Registered {
+                    client: client(known),
+                    management: management_of(known),
+                }
             }
             _ => self.become_known(url, &found, deadline).await?,
         };
-        if known.is_some() && !same_issuer {
+        if let Some(known) = known.as_ref().filter(|_| !same_issuer) {
             // By the same document one has the same name at every issuer: the registration's id
             // must change all the same.
             let rows = self.storage().tenant(tenant.id);
@@ -87,10 +99,12 @@ impl Operations {
                 Err(StorageError::NotFound) => {}
                 Err(error) => return Err(Error::storage("give up an OAuth client")(error)),
             }
+            self.revoke_later(Vec::new(), management_of(known).into_iter().collect());
         }
         let settings = ClientSettings {
             server: Some(found),
             auth: client.auth,
+            registration: management.as_ref().map(|management| management.at.clone()),
             ..ClientSettings::default()
         };
         let settings = serde_json::to_value(&settings)
@@ -102,6 +116,7 @@ impl Operations {
             provider,
             client_id: client.client_id,
             secret: client.client_secret,
+            registration: management.map(|management| management.token),
             settings,
             created_at: now,
             updated_at: now,
@@ -213,15 +228,19 @@ impl Operations {
         url: &Url,
         found: &Discovered,
         deadline: Deadline,
-    ) -> Result<OAuthClient, Error> {
+    ) -> Result<Registered, Error> {
         let public_url = self.public_url().ok_or(Error::PublicUrlMissing)?;
         let document = public_url.client_document();
         let issuer = &found.server.issuer;
         match registration(&found.server, Some(&document)) {
-            Registration::Document => Ok(OAuthClient {
-                client_id: document.into(),
-                client_secret: None,
-                auth: Some(ClientAuth::None),
+            Registration::Document => Ok(Registered {
+                client: OAuthClient {
+                    client_id: document.into(),
+                    client_secret: None,
+                    key: None,
+                    auth: Some(ClientAuth::None),
+                },
+                management: None,
             }),
             Registration::Dynamic => {
                 let (home, back) = (public_url.home(), public_url.redirect_uri());
@@ -230,6 +249,9 @@ impl Operations {
                     .register(&found.server, NAME, &home, &back, deadline)
                     .await;
                 made.map_err(|error| {
+                    if found.is_assumed() {
+                        return Error::OAuthClientMissing(says_nothing(url, issuer));
+                    }
                     Error::OAuthClientMissing(format!(
                         "{issuer} did not register this installation ({error}): {}",
                         register(url, issuer)
@@ -250,6 +272,15 @@ fn register(url: &Url, issuer: &str) -> String {
         "an administrator registers a client there for {host}, and tells it with `turnbuckle oauth \
          clients set '{}'`",
         by_hand(issuer)
+    )
+}
+
+fn says_nothing(url: &Url, issuer: &str) -> String {
+    format!(
+        "{} refuses calls without a sign-in and does not say where one signs in: give the connector \
+         a token for it; or {}",
+        host_of(url.as_str()).unwrap_or_default(),
+        register(url, issuer)
     )
 }
 

@@ -67,27 +67,9 @@ impl Operations {
                 .tenant
                 .map_or(Action::ManagePlatform, Action::ReadTenant),
         )?;
-        let native = self
-            .catalog()
-            .types()
-            .into_iter()
-            .map(|native| ConnectorType {
-                r#type: native.name,
-                display_name: native.display_name,
-                tools: Some(native.tools),
-                kind: "native".to_owned(),
-            });
-        let mcp = [
-            (domain::ConnectorKind::REMOTE_MCP, "Remote MCP server"),
-            (domain::ConnectorKind::HOSTED_MCP, "Hosted MCP server"),
-        ];
-        let mcp = mcp.into_iter().map(|(name, display_name)| ConnectorType {
-            r#type: name.to_owned(),
-            display_name: display_name.to_owned(),
-            tools: None,
-            kind: "mcp".to_owned(),
-        });
-        Ok(native.chain(mcp).collect())
+        let known = self.catalog().types().into_iter();
+        let native = known.map(|known| ConnectorType::native(self.catalog(), known));
+        Ok(native.chain(ConnectorType::mcp()).collect())
     }
 }
 

@@ -61,6 +61,7 @@ impl Member {
             tokens: oauth::TokenEndpoint::new(
                 egress::Client::new(&egress::EgressConfig::default()).unwrap(),
                 oauth::Limits::default(),
+                Arc::new(runtime::SystemClock),
             ),
             clock: Arc::new(ManualClock::new(NOW)) as Arc<dyn Clock>,
             ids: Arc::new(TimeOrderedIds),

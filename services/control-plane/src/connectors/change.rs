@@ -2,7 +2,7 @@
 
 use domain::{Action, Connector, ConnectorKind, Principal, Tenant};
 
-use super::input::{ConfigInput, ConnectorPatch, rule_for_changes};
+use super::input::{ConfigInput, ConnectorPatch, check_address, rule_for_changes};
 use super::view::ConnectorView;
 use super::{Changed, names, secrets};
 use crate::error::Error;
@@ -104,6 +104,7 @@ impl Operations {
     async fn patch(&self, changed: &mut Changed, patch: ConnectorPatch) -> Result<(), Error> {
         let connector = &mut changed.connector;
         let mut violations = Violations::default();
+        let reaches_anew = patch.config.is_some() || patch.secrets.is_some();
         if let Some(config) = patch.config {
             let config = ConfigInput::of(&connector.kind).patched(config);
             let type_name = connector.kind.type_name().to_owned();
@@ -134,6 +135,12 @@ impl Operations {
         }
         if let Err(invalid) = connector.kind.validate(&connector.credential) {
             violations.add(invalid.field, invalid.rule);
+        }
+        if reaches_anew {
+            let Connector {
+                kind, credential, ..
+            } = &*connector;
+            check_address(self.catalog(), kind, credential, &mut violations);
         }
         violations.finish()
     }

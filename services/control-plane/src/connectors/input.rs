@@ -1,12 +1,12 @@
 //! What administrators say of a connector, and what becomes of it.
 
-use domain::{ConnectorKind, ConnectorSecrets, OnChange};
+use domain::{ConnectorKind, ConnectorSecrets, CredentialInfo, OnChange};
 use serde::{Deserialize, Serialize};
 use url::Url;
 use utoipa::ToSchema;
 
 use super::secrets::SecretsPatch;
-use crate::catalog::CatalogView;
+use crate::catalog::{CatalogView, Needed};
 use crate::fields::Violations;
 use crate::patch::{self, Change};
 
@@ -199,16 +199,13 @@ impl ConfigInput {
             }
             ConnectorKind::HOSTED_MCP => self.hosted(violations),
             native => {
-                // An account says itself where its calls go.
                 let own = catalog
                     .own_base_url(native)
-                    .filter(|_| !says_its_site(catalog, native));
+                    .filter(|_| Needed::of(catalog, native) == Needed::Always);
                 let base_url = match (self.base_url.as_deref(), own) {
                     (None, None) => None,
                     (None, Some(example)) => {
-                        let rule =
-                            format!("is missing: the address of your own site, e.g. {example}");
-                        violations.add("config.base_url", rule);
+                        violations.add("config.base_url", address_missing(&example));
                         None
                     }
                     (given, _) => address("config.base_url", given, violations)?,
@@ -246,11 +243,36 @@ impl ConfigInput {
     }
 }
 
-/// Whether people sign in for a type, and choose with that which site it is for.
-fn says_its_site(catalog: &dyn CatalogView, native: &str) -> bool {
-    let manifest = catalog.manifest(native);
-    let oauth2 = manifest.and_then(|manifest| manifest.auth.oauth2.clone());
-    oauth2.is_some_and(|oauth2| oauth2.after_connect.is_some())
+/// Notes that nothing says where calls with the connector's own token go. An account would.
+pub(super) fn check_address(
+    catalog: &dyn CatalogView,
+    kind: &ConnectorKind,
+    credential: &CredentialInfo,
+    violations: &mut Violations,
+) {
+    let ConnectorKind::Native {
+        catalog: name,
+        base_url: None,
+    } = kind
+    else {
+        return;
+    };
+    if credential.token_set
+        && Needed::of(catalog, name) == Needed::WithToken
+        && let Some(example) = catalog.own_base_url(name)
+    {
+        violations.add("config.base_url", address_missing(&example));
+    }
+}
+
+/// Names what must be known: what stands in braces.
+fn address_missing(example: &str) -> String {
+    let names = ::catalog::address::variables(example).join(" and ");
+    let what = match names.as_str() {
+        "" => "your own site".to_owned(),
+        names => format!("your own {names}"),
+    };
+    format!("is missing: the address of {what}, e.g. {example}")
 }
 
 /// The rule for changed definitions of a connector of this kind; notes what is wrong with it.

@@ -140,6 +140,9 @@ impl Operations {
         if let Some(Err(invalid)) = kind.as_ref().map(|kind| kind.validate(&credential)) {
             violations.add(invalid.field, invalid.rule);
         }
+        if let Some(kind) = &kind {
+            input::check_address(self.catalog(), kind, &credential, &mut violations);
+        }
         let given = input.on_change.as_deref();
         let on_change = kind
             .as_ref()
@@ -268,7 +271,8 @@ impl Operations {
                 Err(error) => return Err(Error::storage("delete a connector")(error)),
             };
             this.tenant_changed(&tenant, revision);
-            this.revoke_later(accounts);
+            let registrations = this.give_up_registrations(&tenant).await;
+            this.revoke_later(accounts, registrations);
             this.forget(tenant.id, &[connector.id]).await;
             Ok(())
         })

@@ -15,7 +15,7 @@ use futures_util::{StreamExt, stream};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use runtime::Metrics;
+use runtime::{IdGen, Metrics, TimeOrderedIds};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -374,7 +374,9 @@ impl Operations {
     /// The interval, give or take a tenth, so that nodes started together do not stay together.
     fn sync_pause(&self) -> Duration {
         let interval = self.config().sync_interval;
-        let chance = f64::from(self.ids().next().as_bytes()[15]) / 255.0;
+        // Not of the platform's own ids: where those count, what is named next does not depend on
+        // when this runs.
+        let chance = f64::from(TimeOrderedIds.next().as_bytes()[15]) / 255.0;
         interval.mul_f64(0.9 + chance / 5.0)
     }
 

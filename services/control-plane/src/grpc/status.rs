@@ -86,7 +86,9 @@ fn code(error: &Error) -> Code {
         | Error::ConnectorDisabled
         | Error::TenantInactive => Code::FailedPrecondition,
         Error::LimitReached(_) => Code::ResourceExhausted,
-        Error::UpstreamFailed(_) | Error::Unavailable { .. } => Code::Unavailable,
+        Error::UpstreamFailed(_) | Error::ProviderFailed(_) | Error::Unavailable { .. } => {
+            Code::Unavailable
+        }
         Error::InDoubt { .. } => Code::Unknown,
         Error::Internal { .. } => Code::Internal,
     }

@@ -247,13 +247,14 @@ impl Operations {
         self.uninterrupted(async move {
             let connectors = this.connector_ids(tenant.id).await?;
             let accounts = this.to_give_back(&tenant, None).await;
+            let registrations = this.registrations_of(&tenant).await;
             let revision = match this.storage().delete_tenant(tenant.id, only).await {
                 Ok(revision) => revision,
                 Err(StorageError::NotFound) => return Err(Error::NotFound(Resource::Tenant)),
                 Err(error) => return Err(Error::storage("delete a tenant")(error)),
             };
             this.tenant_changed(&tenant, revision);
-            this.revoke_later(accounts);
+            this.revoke_later(accounts, registrations);
             this.forget(tenant.id, &connectors).await;
             Ok(())
         })

@@ -90,14 +90,46 @@ async fn a_key_opens_nothing_from_the_moment_it_expires() {
 #[tokio::test]
 async fn connector_types_are_the_catalogs_and_the_two_kinds_of_mcp_servers() {
     let plane = Plane::new().await;
+    let answer = plane.get("/connector-types").await.expect(200);
+    let types = answer["types"].as_array().unwrap();
+    let shown: Vec<_> = types
+        .iter()
+        .map(|known| {
+            json!([
+                known["type"],
+                known["display_name"],
+                known["tools"],
+                known["kind"]
+            ])
+        })
+        .collect();
     assert_eq!(
-        plane.get("/connector-types").await.expect(200),
-        json!({"types": [
-            {"type": "fake", "display_name": "Fake", "tools": 2, "kind": "native"},
-            {"type": "sited", "display_name": "Sited", "tools": 2, "kind": "native"},
-            {"type": "remote_mcp", "display_name": "Remote MCP server", "tools": null, "kind": "mcp"},
-            {"type": "hosted_mcp", "display_name": "Hosted MCP server", "tools": null, "kind": "mcp"},
-        ]})
+        shown,
+        [
+            json!(["fake", "Fake", 2, "native"]),
+            json!(["sited", "Sited", 2, "native"]),
+            json!(["remote_mcp", "Remote MCP server", null, "mcp"]),
+            json!(["hosted_mcp", "Hosted MCP server", null, "mcp"]),
+        ]
+    );
+    let needed: Vec<_> = types
+        .iter()
+        .flat_map(|known| known["settings"].as_array().unwrap())
+        .map(|setting| json!([setting["name"], setting["required"]]))
+        .collect();
+    assert_eq!(
+        needed,
+        [
+            json!(["base_url", "never"]),
+            json!(["base_url", "always"]),
+            json!(["url", "always"]),
+            json!(["command", "always"]),
+            json!(["working_directory", "never"]),
+        ]
+    );
+    assert_eq!(
+        types[1]["settings"][0]["examples"],
+        json!(["https://{site}.example.com"])
     );
 }
 

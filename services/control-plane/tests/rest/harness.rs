@@ -84,6 +84,7 @@ impl Plane {
                 })
                 .unwrap(),
                 oauth::Limits::default(),
+                Arc::new(runtime::SystemClock),
             ),
             clock: clock.clone(),
             ids: ids.clone(),

@@ -1,5 +1,6 @@
 use std::sync::{Arc, Mutex};
 
+use control_plane::Config;
 use fabric::{ConfigListener, ConfigSource, Subject};
 use serde_json::{Value, json};
 
@@ -127,4 +128,47 @@ async fn a_change_is_told_even_when_its_caller_goes_away() {
         heard.0.lock().unwrap()[0].0,
         Subject::Tenant("acme".to_owned())
     );
+}
+
+#[tokio::test]
+async fn a_change_of_the_operators_oauth_client_is_told_to_each_tenant_that_it_serves() {
+    let plane = Plane::with_builtin_catalog(Config::default()).await;
+    for tenant in ["acme", "beta", "other"] {
+        plane.tenant(tenant).await;
+    }
+    let connector = json!({"slug": "gl", "type": "gitlab"});
+    for tenant in ["acme", "beta"] {
+        let path = format!("/tenants/{tenant}/connectors");
+        plane
+            .ask("POST", &path, connector.clone())
+            .await
+            .expect(201);
+    }
+    let sources = plane.plane.sources();
+    let heard = Arc::new(Heard::default());
+    sources.subscribe(heard.clone());
+    let accounts = async |tenant: &str| {
+        let config = sources.tenant(tenant).await.unwrap().unwrap();
+        config.connectors[0].accounts
+    };
+    let before = accounts("beta").await;
+
+    for (number, (method, body)) in [
+        ("PUT", json!({"client_id": "one", "client_secret": "s"})),
+        ("PUT", json!({"client_id": "one", "client_secret": "t"})),
+        ("PUT", json!({"client_id": "two"})),
+        ("DELETE", Value::Null),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let answer = plane.ask(method, "/oauth-clients/gitlab", body).await;
+        assert!(answer.status.is_success(), "{}", answer.text);
+
+        let told: Vec<Subject> = heard.0.lock().unwrap().drain(..).map(|(s, _)| s).collect();
+        let tenant = |slug: &str| Subject::Tenant(slug.to_owned());
+        assert_eq!(told, [tenant("acme"), tenant("beta")], "{method}");
+        let changes = i64::try_from(number).unwrap() + 1;
+        assert_eq!(accounts("beta").await, before + changes, "{method}");
+    }
 }

@@ -7,7 +7,7 @@ use fabric::{AccountLease, Credential, CredentialError, CredentialRequest, Lease
 use http::{HeaderMap, Request, header};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use testkit::oauth::{Auth, Consent, Discovery, OAuthProvider, Profile, Registered};
+use testkit::oauth::{Auth, Consent, Discovery, OAuthProvider, Profile, Registered, TestKey};
 use url::Url;
 use uuid::Uuid;
 
@@ -99,6 +99,7 @@ impl Setting {
             refused,
             further_scopes: Vec::new(),
             wants_link: true,
+            token_kind: None,
         };
         match self.plane.plane.sources().credential(request).await? {
             Credential::Account(lease) => Ok(lease),
@@ -205,6 +206,47 @@ async fn a_server_that_registers_nobody_takes_the_client_that_an_administrator_r
     assert_eq!(done.status.as_u16(), 200, "{}", done.text);
     let lease = at.credential(None).await.unwrap();
     assert!(at.server.is_good(lease.access_token.expose_secret()));
+}
+
+#[tokio::test]
+async fn a_client_that_was_registered_with_a_key_proves_itself_by_signatures_alone() {
+    let at = Setting::new(Discovery {
+        registers: false,
+        auth_methods: vec!["private_key_jwt".to_owned()],
+        ..Discovery::default()
+    })
+    .await;
+    let key = TestKey::p256();
+    at.server.change(|profile| {
+        let mut client = Registered::new("by-key", "", Auth::PrivateKeyJwt, CALLBACK);
+        client.secret = None;
+        profile.clients.push(client);
+        profile.programs.keys = vec![("by-key".to_owned(), key.clone())];
+    });
+    let issuer = at.server.url().as_str().trim_end_matches('/').to_owned();
+    let encoded: String = url::form_urlencoded::byte_serialize(issuer.as_bytes()).collect();
+    let path = format!("/tenants/acme/oauth-clients/issuer%20{encoded}");
+    let body = |secret: &str| json!({ "client_id": "by-key", "client_secret": secret });
+    let broken = key.pem().replacen('\n', "\nAAAA", 1);
+    let refused = at.plane.ask("PUT", &path, body(&broken)).await;
+    assert_eq!(refused.fields(), ["client_secret"]);
+    let stored = at.plane.ask("PUT", &path, body(&key.pem())).await;
+    assert!(stored.status.is_success(), "{}", stored.text);
+    assert!(!refused.text.contains("MI") && !stored.text.contains("MI"));
+
+    let done = at.connect().await;
+
+    assert_eq!(done.status.as_u16(), 200, "{}", done.text);
+    let first = at.credential(None).await.unwrap();
+    at.server.expire_access();
+    let refused = Some((first.account, first.generation));
+    let second = at.credential(refused).await.unwrap();
+    assert!(at.server.is_good(second.access_token.expose_secret()));
+    for seen in at.server.seen_at("/token") {
+        assert!(seen.fields().contains_key("client_assertion"), "{seen:?}");
+        assert!(!seen.body.contains("PRIVATE"), "{seen:?}");
+    }
+    assert_eq!(at.server.violations(), Vec::<String>::new());
 }
 
 #[tokio::test]

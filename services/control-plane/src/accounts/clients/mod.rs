@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use catalog::closed::ClientAuth as Word;
 use catalog::{Connector as Manifest, OAuth2};
 use domain::{Action, ConnectorKind, Principal, Tenant, authorize};
-use oauth::{ClientSettings, Endpoints};
-use secrecy::SecretString;
+use oauth::{ClientAuth, ClientSettings, Endpoints, SigningKey};
+use secrecy::{ExposeSecret, SecretString};
 use storage::{Constraint, OAuthClientRow, StorageError};
 
 use super::scopes::{Wanted, wanted};
@@ -23,6 +24,8 @@ pub use view::{OAuthClientInput, OAuthClientView, OAuthProviderView};
 /// Bytes of a client id, and of a secret.
 const CLIENT_ID_MAX_LENGTH: usize = 512;
 const SECRET_MAX_LENGTH: usize = 4096;
+/// A secret that begins so is a private key, by which the client proves itself (RFC 7523).
+const PEM: &str = "-----BEGIN ";
 /// Read at once.
 const ALL: u32 = domain::limits::OAUTH_CLIENTS_PER_OWNER as u32;
 /// Changes that others make meanwhile are tried again so often.
@@ -163,7 +166,8 @@ impl Operations {
                 }
                 None => {
                     let storage = this.storage();
-                    storage.delete_oauth_client(&client.provider, only).await
+                    let changes = storage.delete_oauth_client(&client.provider, only).await;
+                    changes.map(|changes| this.all_changed(&changes))
                 }
             };
             deleted.map_err(|error| match error {
@@ -226,16 +230,23 @@ impl Operations {
             let rule = format!("must have 1 to {CLIENT_ID_MAX_LENGTH} visible ASCII characters");
             violations.add("client_id", rule);
         }
-        if let Some(Some(secret)) = &input.client_secret
-            && !is_visible(secret, SECRET_MAX_LENGTH)
-        {
-            let rule = format!("must have 1 to {SECRET_MAX_LENGTH} visible ASCII characters");
-            violations.add("client_secret", rule);
-        }
+        let secret = match &input.client_secret {
+            Some(given) => given.as_deref().map(SecretString::from),
+            None => before
+                .filter(|before| before.client_id == input.client_id)
+                .and_then(|before| before.secret.clone()),
+        };
+        let is_key = secret
+            .as_ref()
+            .is_some_and(|secret| secret.expose_secret().starts_with(PEM));
         let settings = ClientSettings {
             variables: input.variables.clone(),
+            auth: is_key.then_some(ClientAuth::PrivateKeyJwt),
             ..ClientSettings::default()
         };
+        if let Some(Some(secret)) = &input.client_secret {
+            check_secret(secret, manifest, &mut violations);
+        }
         let oauth2 = manifest.and_then(|manifest| manifest.auth.oauth2.as_ref());
         if oauth2.is_none() && !input.variables.is_empty() {
             violations.add("variables", "an issuer has none");
@@ -248,12 +259,6 @@ impl Operations {
         violations.finish()?;
         let settings = serde_json::to_value(&settings)
             .map_err(|error| Error::internal("write down an OAuth client", error))?;
-        let secret = match &input.client_secret {
-            Some(given) => given.as_deref().map(SecretString::from),
-            None => before
-                .filter(|before| before.client_id == input.client_id)
-                .and_then(|before| before.secret.clone()),
-        };
         let now = self.now();
         Ok(OAuthClientRow {
             // Storage keeps the one that is there, if it is the same registration.
@@ -262,6 +267,7 @@ impl Operations {
             provider: provider.to_owned(),
             client_id: input.client_id.clone(),
             secret,
+            registration: None,
             settings,
             created_at: now,
             updated_at: now,
@@ -285,7 +291,13 @@ impl Operations {
                     stored
                 })
             }
-            None => self.storage().put_oauth_client(client, before).await,
+            None => {
+                let stored = self.storage().put_oauth_client(client, before).await;
+                stored.map(|(changes, stored)| {
+                    self.all_changed(&changes);
+                    stored
+                })
+            }
         };
         stored.map_err(|error| match error {
             StorageError::Conflict(Constraint::LimitReached) => {
@@ -388,6 +400,26 @@ fn is_same(one: &OAuthClientRow, other: &OAuthClientRow) -> bool {
     one.client_id == other.client_id
         && one.settings == other.settings
         && secret(one) == secret(other)
+}
+
+/// A secret is one word; a private key is what the provider must take from its clients.
+fn check_secret(secret: &str, manifest: Option<&Manifest>, violations: &mut Violations) {
+    if !secret.starts_with(PEM) {
+        if !is_visible(secret, SECRET_MAX_LENGTH) {
+            let rule = format!(
+                "must have 1 to {SECRET_MAX_LENGTH} visible ASCII characters, or be a private key \
+                 in PEM"
+            );
+            violations.add("client_secret", rule);
+        }
+        return;
+    }
+    violations.keep("client_secret", SigningKey::of_pem(secret, None));
+    let oauth2 = manifest.and_then(|manifest| manifest.auth.oauth2.as_ref());
+    if oauth2.is_some_and(|oauth2| !oauth2.client_auth.contains(&Word::PrivateKeyJwt)) {
+        let rule = "may not be a private key: the provider takes none from its clients";
+        violations.add("client_secret", rule);
+    }
 }
 
 fn is_visible(text: &str, most: usize) -> bool {

@@ -51,7 +51,8 @@ pub struct OAuthClientInput {
     /// As the provider gave it.
     pub client_id: String,
     /// Write-only. Left out, it stays as it is if `client_id` does too; null makes the client a
-    /// public one.
+    /// public one. A private key in PEM makes it one that proves itself by signatures
+    /// (`private_key_jwt`), where the provider takes that.
     #[serde(
         default,
         deserialize_with = "patch::change",

@@ -1,7 +1,7 @@
 //! From what a provider gave to an account.
 
 use domain::{Account, AccountId, AccountMethod, AccountOwner, AccountState, Connector};
-use oauth::Tokens;
+use oauth::{Tokens, same_source};
 use storage::{ConnectFlow, Constraint, FlowStatus, NewAccount, StorageError};
 
 use super::Refused;
@@ -19,6 +19,8 @@ const TRIES: usize = 3;
 pub(crate) struct Done {
     pub(crate) provider: String,
     pub(crate) account: String,
+    /// Who signed in, where the provider says so.
+    pub(crate) subject: Option<String>,
     pub(crate) tenant: String,
     pub(crate) connector: String,
     /// Whether it is for the calls of one key alone.
@@ -55,6 +57,9 @@ impl Operations {
         let provider = self
             .provider_for(&subject.tenant, &subject.connector)
             .await?;
+        let grant = self
+            .with_identity(&provider, &subject.connector, grant)
+            .await;
         let ended = self.store_account(&subject, &grant).await;
         let account = match ended {
             Ok(account) => account,
@@ -74,6 +79,7 @@ impl Operations {
         Ok(Done {
             provider: provider.name,
             account: account.name,
+            subject: account.subject,
             tenant: subject.tenant.name,
             connector: subject.connector.display_name,
             for_key: account.owner != AccountOwner::Tenant,
@@ -137,7 +143,7 @@ impl Operations {
             let before = known.secrets.identity.as_deref();
             let is_other = before
                 .zip(identity)
-                .is_some_and(|(one, other)| one != other);
+                .is_some_and(|(one, other)| same_source(one, other) && one != other);
             let elsewhere = known.account.variables != grant.variables;
             if is_other || (elsewhere && !known.account.variables.is_empty()) {
                 return Err(Refused::OtherUser);

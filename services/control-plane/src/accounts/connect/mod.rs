@@ -8,6 +8,7 @@
 mod callback;
 mod details;
 mod finish;
+mod identity;
 mod refused;
 mod view;
 mod visit;

@@ -144,15 +144,16 @@ impl Operations {
         let provider = self
             .provider_for(&subject.tenant, &subject.connector)
             .await?;
-        let mut also = subject.details.further.clone();
+        let mut granted = Vec::new();
         if let Some(id) = subject.flow.account {
             let rows = self.storage().tenant(subject.tenant.id);
             let known = rows.find_account(id).await;
             let known = known.map_err(Error::storage("find an account"))?;
-            also.extend(known.into_iter().flat_map(|account| account.scopes));
+            granted.extend(known.into_iter().flat_map(|account| account.scopes));
         }
+        let further = &subject.details.further;
         let wanted = self
-            .wanted_scopes(&provider, &subject.connector, &also)
+            .wanted_scopes(&provider, &subject.connector, &granted, further)
             .await?;
         Ok((provider, wanted))
     }

@@ -34,14 +34,15 @@ pub(crate) fn routes(table: Table) -> Table {
             create,
             doc(
                 "createAccount",
-                "Make an account of a token that somebody has",
+                "Make an account of a token that somebody has, or of what a program signs in with",
             )
             .takes::<NewAccountInput>()
             .answers::<AccountView>(201)
             .problem(404, "key-not-found")
             .problem(409, "name-taken")
             .problem(409, "limit-reached")
-            .problem(409, "takes-no-accounts"),
+            .problem(409, "takes-no-accounts")
+            .problem(502, "provider-failed"),
         )
         .get(
             ONE,
@@ -51,10 +52,14 @@ pub(crate) fn routes(table: Table) -> Table {
         .patch(
             ONE,
             update,
-            doc("updateAccount", "Rename an account, or prefer it")
-                .merges::<AccountPatch>()
-                .answers::<AccountView>(200)
-                .problem(409, "name-taken"),
+            doc(
+                "updateAccount",
+                "Rename an account, prefer it, or replace what its program signs in with",
+            )
+            .merges::<AccountPatch>()
+            .answers::<AccountView>(200)
+            .problem(409, "name-taken")
+            .problem(502, "provider-failed"),
         )
         .delete(
             ONE,

@@ -3,18 +3,20 @@
 use std::collections::BTreeMap;
 
 use domain::{
-    Account, AccountId, AccountMethod, AccountOwner, AccountSecrets, AccountState, Action,
-    Connector, ConnectorKind, KeyId, Principal, Tenant, authorize,
+    Account, AccountId, AccountOwner, AccountState, Action, Connector, ConnectorKind, KeyId,
+    Principal, Tenant, authorize,
 };
 use http::HeaderValue;
 use storage::{Constraint, NewAccount, StorageError};
 
 use super::connect::too_many;
+use super::programs::{SignInInput, SignedIn};
 use crate::error::{Error, Resource};
 use crate::fields::Violations;
 use crate::operations::Operations;
 use crate::page::{Page, PageRequest};
 
+mod address;
 pub(crate) mod api;
 mod view;
 
@@ -74,7 +76,8 @@ impl Operations {
         Ok(AccountView::new(&connector, account))
     }
 
-    /// Makes an account of a token, or of a user name and a password, that somebody pasted.
+    /// Makes an account of a token, or of a user name and a password, that somebody pasted, or of
+    /// what a program signs in with.
     pub async fn create_account(
         &self,
         caller: &Principal,
@@ -90,27 +93,53 @@ impl Operations {
             let why = "a hosted MCP server has its own environment";
             return Err(Error::TakesNoAccounts(why.to_owned()));
         }
+        let is_programs_own = input.sign_in.is_some();
+        if is_programs_own {
+            authorize(caller, Action::ManageTenant(tenant.id))?;
+        }
         let mut violations = Violations::default();
         violations.name("name", &input.name);
         check_variables(&input.variables, &mut violations);
+        if !is_programs_own {
+            address::check(
+                self.catalog(),
+                &connector,
+                &input.variables,
+                &mut violations,
+            );
+        }
         let token = pasted(&input, &mut violations);
         violations.finish()?;
-        let token = token.ok_or_else(|| Error::invalid("token", "is missing"))?;
+        let NewAccountInput {
+            name,
+            sign_in,
+            preferred,
+            variables,
+            ..
+        } = input;
+        let given = match (sign_in, token) {
+            (Some(sign_in), _) => {
+                self.sign_program_in(&connector, &sign_in, variables)
+                    .await?
+            }
+            (None, Some(token)) => SignedIn::pasted(token, variables),
+            (None, None) => return Err(Error::invalid("token", "is missing")),
+        };
         let now = self.now();
         let account = Account {
             id: AccountId::new(self.ids().next()),
             tenant: tenant.id,
             connector: connector.id,
             owner,
-            name: input.name,
-            method: AccountMethod::Token,
+            name,
+            method: given.method,
             state: AccountState::Connected,
-            preferred: input.preferred.unwrap_or(true),
-            subject: None,
-            scopes: Vec::new(),
-            variables: input.variables,
+            preferred: preferred.unwrap_or(true),
+            subject: given.subject,
+            scopes: given.scopes,
+            variables: given.variables,
             generation: 0,
-            expires_at: None,
+            expires_at: given.expires_at,
             problem: None,
             created_at: now,
             updated_at: now,
@@ -118,27 +147,15 @@ impl Operations {
         };
         let new = NewAccount {
             account,
-            secrets: AccountSecrets {
-                access_token: Some(token),
-                ..AccountSecrets::default()
-            },
+            secrets: given.secrets,
             oauth_client: None,
-            refresh_at: None,
+            refresh_at: given.refresh_at,
         };
-        let this = self.clone();
-        let stored = self.uninterrupted(async move {
-            let rows = this.storage().tenant(tenant.id);
-            let stored = rows
-                .connect_account(&new, None)
-                .await
-                .map_err(creation_error)?;
-            this.tenant_changed(&tenant, stored.revision);
-            Ok(stored.account)
-        });
-        Ok(AccountView::new(&connector, stored.await?))
+        self.store_made(tenant, &connector, new).await
     }
 
-    /// Gives an account another name, or has its owner's calls made with it.
+    /// Gives an account another name, has its owner's calls made with it, or replaces what its
+    /// program signs in with.
     pub async fn update_account(
         &self,
         caller: &Principal,
@@ -149,7 +166,11 @@ impl Operations {
     ) -> Result<AccountView, Error> {
         let (tenant, connector, account) =
             self.managed_account(caller, tenant, connector, id).await?;
+        if change.sign_in.is_some() {
+            authorize(caller, Action::ManageTenant(tenant.id))?;
+        }
         let mut violations = Violations::default();
+        check_again(&change, &account, &mut violations);
         let name = change.name.map(Option::unwrap_or_default);
         if let Some(name) = &name {
             violations.name("name", name);
@@ -164,6 +185,15 @@ impl Operations {
         }
         violations.finish()?;
         let prefer = prefer == Some(true);
+        if let Some(sign_in) = change.sign_in {
+            let account = Account {
+                name: name.unwrap_or(account.name),
+                preferred: prefer || account.preferred,
+                ..account
+            };
+            let said = (&sign_in, change.variables);
+            return self.sign_in_anew(tenant, &connector, account, said).await;
+        }
         if name.as_ref().is_none_or(|name| *name == account.name) && (!prefer || account.preferred)
         {
             return Ok(AccountView::new(&connector, account));
@@ -183,6 +213,56 @@ impl Operations {
             Ok(changed.account)
         });
         Ok(AccountView::new(&connector, changed.await?))
+    }
+
+    /// Stores that a program signs in with something else. Without variables those from before
+    /// stay.
+    async fn sign_in_anew(
+        &self,
+        tenant: Tenant,
+        connector: &Connector,
+        account: Account,
+        (sign_in, mut variables): (&SignInInput, BTreeMap<String, String>),
+    ) -> Result<AccountView, Error> {
+        if variables.is_empty() {
+            variables = self.said_of_program(&account).await?;
+        }
+        let given = self.sign_program_in(connector, sign_in, variables).await?;
+        let account = Account {
+            method: given.method,
+            subject: given.subject,
+            scopes: given.scopes,
+            variables: given.variables,
+            expires_at: given.expires_at,
+            updated_at: self.now(),
+            ..account
+        };
+        let new = NewAccount {
+            account,
+            secrets: given.secrets,
+            oauth_client: None,
+            refresh_at: given.refresh_at,
+        };
+        self.store_made(tenant, connector, new).await
+    }
+
+    async fn store_made(
+        &self,
+        tenant: Tenant,
+        connector: &Connector,
+        new: NewAccount,
+    ) -> Result<AccountView, Error> {
+        let this = self.clone();
+        let stored = self.uninterrupted(async move {
+            let rows = this.storage().tenant(tenant.id);
+            let stored = rows
+                .connect_account(&new, None)
+                .await
+                .map_err(creation_error)?;
+            this.tenant_changed(&tenant, stored.revision);
+            Ok(stored.account)
+        });
+        Ok(AccountView::new(connector, stored.await?))
     }
 
     /// Ends an account: here at once and in any case, and then at its provider, if that answers in
@@ -268,7 +348,8 @@ impl Operations {
     }
 }
 
-/// What is stored of a pasted credential: a token, or a pair as `username:password`.
+/// What is stored of a pasted credential: a token, or a pair as `username:password`; nothing where
+/// a program signs in.
 fn pasted(input: &NewAccountInput, violations: &mut Violations) -> Option<String> {
     let check = |field: &str, text: &str, violations: &mut Violations| {
         let sendable = HeaderValue::from_str(text).is_ok() && !text.trim().is_empty();
@@ -276,12 +357,14 @@ fn pasted(input: &NewAccountInput, violations: &mut Violations) -> Option<String
             violations.add(field, "must be one line of visible characters");
         }
     };
+    let is_programs_own = input.sign_in.is_some();
     match (&input.token, &input.username, &input.password) {
-        (Some(token), None, None) => {
+        (None, None, None) if is_programs_own => None,
+        (Some(token), None, None) if !is_programs_own => {
             check("token", token, violations);
             Some(token.clone())
         }
-        (None, Some(username), Some(password)) => {
+        (None, Some(username), Some(password)) if !is_programs_own => {
             check("username", username, violations);
             check("password", password, violations);
             if username.contains(':') {
@@ -290,9 +373,28 @@ fn pasted(input: &NewAccountInput, violations: &mut Violations) -> Option<String
             Some(format!("{username}:{password}"))
         }
         _ => {
-            violations.add("token", "must be given, or else username and password");
+            let rule = "must be given, or else username and password, or sign_in: one of the three";
+            violations.add("token", rule);
             None
         }
+    }
+}
+
+/// What replaces a program's sign-in is of the same kind.
+fn check_again(change: &AccountPatch, account: &Account, violations: &mut Violations) {
+    check_variables(&change.variables, violations);
+    match &change.sign_in {
+        Some(_) if !account.method.is_programs_own() => {
+            violations.add("sign_in", "is for accounts of programs alone");
+        }
+        Some(sign_in) if sign_in.kind != account.method.as_str() => {
+            let rule = format!("must be {}, as before", account.method.as_str());
+            violations.add("sign_in.kind", rule);
+        }
+        None if !change.variables.is_empty() => {
+            violations.add("variables", "may only be given with sign_in");
+        }
+        _ => {}
     }
 }
 

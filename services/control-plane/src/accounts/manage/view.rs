@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::accounts::SignInInput;
 use crate::patch::{self, Change};
 
 /// A sign-in at a provider that calls are made with. Its tokens are never shown.
@@ -22,10 +23,12 @@ pub struct AccountView {
     pub key: Option<Uuid>,
     /// What its owner calls it; unique among those of the owner for the connector.
     pub name: String,
-    /// `oauth`: by the provider's consent page. `token`: by what its owner pasted.
+    /// `oauth`: by the provider's consent page. `token`: by what its owner pasted. The others: by a
+    /// program that signs in by itself, as its `sign_in` said.
     #[schema(schema_with = methods)]
     pub method: String,
-    /// `needs_reauth`: the provider takes it no more, its owner must connect it again.
+    /// `needs_reauth`: the provider takes it no more, its owner must connect it again, or give the
+    /// program another `sign_in`.
     #[schema(schema_with = states)]
     pub state: String,
     /// Why.
@@ -49,7 +52,8 @@ pub struct AccountView {
     pub updated_at: OffsetDateTime,
 }
 
-/// An account of a credential that somebody has: a token, or a user name and a password.
+/// An account of a credential that somebody has: a token, a user name and a password, or what a
+/// program signs in with.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewAccountInput {
@@ -68,10 +72,14 @@ pub struct NewAccountInput {
     /// Write-only.
     #[serde(default)]
     pub password: Option<String>,
+    /// Instead of `token`: what a program signs in with by itself. For administrators alone.
+    #[serde(default)]
+    pub sign_in: Option<SignInInput>,
     /// Whether its owner's calls are made with it from now on; true by default.
     #[serde(default)]
     pub preferred: Option<bool>,
-    /// Variables in the provider's address that are the account's own, e.g. `site`.
+    /// Variables in the provider's address that are the account's own, e.g. `site`; of a program
+    /// those of the provider's sign-in too, e.g. a Microsoft `tenant`.
     #[serde(default)]
     pub variables: BTreeMap<String, String>,
 }
@@ -95,6 +103,13 @@ pub struct AccountPatch {
     #[serde(default, deserialize_with = "patch::change")]
     #[schema(value_type = Option<bool>)]
     pub preferred: Change<bool>,
+    /// Of a program's account: what it signs in with from now on. Of the same kind as before, and
+    /// whole.
+    #[serde(default)]
+    pub sign_in: Option<SignInInput>,
+    /// With `sign_in` alone: as when the account was made.
+    #[serde(default)]
+    pub variables: BTreeMap<String, String>,
 }
 
 /// An account that ended.
@@ -109,7 +124,7 @@ pub struct DisconnectedView {
 }
 
 fn methods() -> utoipa::openapi::schema::Object {
-    crate::openapi::one_of(&["oauth", "token"])
+    crate::openapi::one_of(&AccountMethod::ALL.map(AccountMethod::as_str))
 }
 
 fn states() -> utoipa::openapi::schema::Object {
@@ -126,11 +141,7 @@ impl AccountView {
             id: account.id.as_uuid(),
             connector: connector.slug.to_string(),
             key: account.owner.key().map(|key| key.as_uuid()),
-            method: match account.method {
-                AccountMethod::OAuth => "oauth",
-                AccountMethod::Token => "token",
-            }
-            .to_owned(),
+            method: account.method.as_str().to_owned(),
             state: account.state.as_str().to_owned(),
             problem: account.problem,
             preferred: account.preferred,

@@ -155,9 +155,11 @@ pub(super) fn sites(sites: &Sites, state: &str, token: &str) -> Html {
         .text(state)
         .raw("\">\n<input type=\"hidden\" name=\"token\" value=\"")
         .text(token)
-        .raw("\">\n<ul>\n")
+        .raw("\">\n<fieldset>\n<legend>Site</legend>\n<ul>\n")
         .each(sites.labels.iter().enumerate(), site)
-        .raw("</ul>\n<p><button type=\"submit\">Use this site</button></p>\n</form>\n");
+        .raw(
+            "</ul>\n</fieldset>\n<p><button type=\"submit\">Use this site</button></p>\n</form>\n",
+        );
     document("Choose a site", content)
 }
 
@@ -167,12 +169,23 @@ pub(super) fn done(done: &Done) -> Html {
         true => "calls made with your API key",
         false => "everybody there who has no account of their own",
     };
+    // Mostly the account is called so.
+    let other = done.subject.as_ref();
+    let other = other.filter(|subject| **subject != done.account);
+    let subject = other.map_or_else(Html::new, |subject| {
+        Html::new()
+            .raw(", where you are <strong>")
+            .text(subject)
+            .raw("</strong>,")
+    });
     let content = Html::new()
         .raw("<p>The ")
         .text(&done.provider)
         .raw(" account <strong>")
         .text(&done.account)
-        .raw("</strong> is connected to <strong>")
+        .raw("</strong>")
+        .then(subject)
+        .raw(" is connected to <strong>")
         .text(&done.connector)
         .raw("</strong> of ")
         .text(&done.tenant)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{AccountState, TenantId};
+use domain::{AccountSecrets, AccountState, TenantId};
 use oauth::{Deadline, Endpoints, OAuthClient, TokenError, Tokens};
 use storage::{Claim, Claimed, HeldAccount, Kept, RenewedTokens, Renewing, StorageError};
 use tokio::time::{Instant, sleep};
@@ -14,6 +14,7 @@ use super::spool::Pair;
 #[cfg(test)]
 use super::tests::Step;
 use crate::accounts::due::{again_at, chance, refresh_at};
+use crate::accounts::programs::Placed;
 use crate::error::Error;
 use crate::operations::Operations;
 
@@ -27,8 +28,21 @@ const GOES_FIRST: Duration = Duration::from_secs(2);
 /// Characters of a provider's words that are kept with an account.
 const PROBLEM_MAX_LENGTH: usize = 300;
 
-/// What must be known of the provider.
-type Provider = (Endpoints, OAuthClient);
+/// How newer tokens are got.
+enum Way {
+    Refresh(Box<(Endpoints, OAuthClient)>),
+    /// There is nothing to refresh: a program asks anew.
+    Mint(Box<Placed>),
+}
+
+impl Way {
+    fn endpoints(&self) -> &Endpoints {
+        match self {
+            Self::Refresh(provider) => &provider.0,
+            Self::Mint(placed) => &placed.place.endpoints,
+        }
+    }
+}
 
 impl Operations {
     /// Renews a pair, or waits until another has.
@@ -48,22 +62,17 @@ impl Operations {
         let limit = self.config().accounts.token_deadline + MARGIN;
         // Another's whole attempt, and then our own.
         let patience = Instant::now() + 2 * limit + GOES_FIRST;
-        let provider = match self.signed_in_with(tenant, &held).await {
-            Ok(provider) => provider,
+        let way = match self.way_to_newer(tenant, &held).await {
+            Ok(Ok(way)) => way,
+            Ok(Err(there_is_none)) => return self.end(&held, None, there_is_none).await,
             Err(error) => return Ok(failed_to_reach(&error)),
         };
-        let Some(provider) = provider else {
-            return self.end(&held, None, NO_CLIENT).await;
-        };
-        if held.secrets.refresh_token.is_none() && held.secrets.user_refresh_token.is_none() {
-            return self.end(&held, None, NO_REFRESH_TOKEN).await;
-        }
         let mut waited_for: Option<Renewing> = None;
         loop {
             if let Some(pair) = self.renewals().spool.of(id) {
                 self.deliver(&pair).await?;
             }
-            let slot = self.renewals().slots.at(&provider.0.token).await;
+            let slot = self.renewals().slots.at(&way.endpoints().token).await;
             if let Some(over) = ran_out(&held).filter(|over| waited_for != Some(*over)) {
                 drop(slot);
                 waited_for = Some(over);
@@ -77,7 +86,7 @@ impl Operations {
                 let rows = self.storage().tenant(tenant);
                 match rows.claim_renewal(id, generation, run, limit).await? {
                     Claimed::Taken(claim) => {
-                        return self.refresh(held, claim, &provider, deadline).await;
+                        return self.refresh(held, claim, &way, deadline).await;
                     }
                     Claimed::Changed | Claimed::Gone => return Ok(Outcome::Changed),
                     Claimed::Busy => {}
@@ -100,20 +109,49 @@ impl Operations {
         }
     }
 
+    /// How the tokens of an account are renewed, or why they cannot be.
+    async fn way_to_newer(
+        &self,
+        tenant: TenantId,
+        held: &HeldAccount,
+    ) -> Result<Result<Way, &'static str>, Error> {
+        if let Some(placed) = self.program_of(tenant, held).await? {
+            return Ok(Ok(Way::Mint(Box::new(placed))));
+        }
+        let Some(provider) = self.signed_in_with(tenant, held).await? else {
+            return Ok(Err(NO_CLIENT));
+        };
+        if !held.secrets.is_renewable() {
+            return Ok(Err(NO_REFRESH_TOKEN));
+        }
+        Ok(Ok(Way::Refresh(Box::new(provider))))
+    }
+
     /// Asks the provider, under a claim.
     async fn refresh(
         &self,
         held: HeldAccount,
         claim: Claim,
-        (endpoints, client): &Provider,
+        way: &Way,
         deadline: Deadline,
     ) -> Result<Outcome, StorageError> {
         #[cfg(test)]
         self.renewals().steps.reached(Step::Claimed).await;
-        let asked = self
-            .tokens()
-            .refresh(endpoints, client, &held.secrets, deadline)
-            .await;
+        let tokens = self.tokens();
+        let asked = match way {
+            Way::Refresh(provider) => {
+                let (endpoints, client) = &**provider;
+                tokens
+                    .refresh(endpoints, client, &held.secrets, deadline)
+                    .await
+            }
+            Way::Mint(placed) => {
+                let Placed { program, place } = &**placed;
+                tokens
+                    .mint(&place.endpoints, program, &place.needed, deadline)
+                    .await
+            }
+        };
         let metrics = &self.renewals().metrics;
         match asked {
             Ok(tokens) => {
@@ -243,8 +281,11 @@ impl Operations {
 
     fn renewed_tokens(&self, held: &HeldAccount, given: Tokens) -> RenewedTokens {
         let now = self.now();
-        let secrets = given.secrets;
-        let renewable = secrets.refresh_token.is_some() || secrets.user_refresh_token.is_some();
+        let secrets = AccountSecrets {
+            program: held.secrets.program.clone(),
+            ..given.secrets
+        };
+        let renewable = secrets.is_renewable();
         RenewedTokens {
             scopes: match given.scopes.is_empty() {
                 true => held.account.scopes.clone(),

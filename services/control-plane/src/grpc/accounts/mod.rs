@@ -10,7 +10,9 @@ use super::call::{Answer, Call};
 use super::status::Fields;
 use super::values::{expected, given, page};
 use super::{Grpc, names};
-use crate::accounts::{AccountPatch, NewAccountInput, NewConnection, OAuthClientInput};
+use crate::accounts::{
+    AccountPatch, NewAccountInput, NewConnection, OAuthClientInput, SignInInput,
+};
 use crate::error::Error;
 use uuid::Uuid;
 use view::{account, client, connection, disconnected, provider};
@@ -33,6 +35,30 @@ const ACCOUNT: Fields = &[
     ("variables", "account.variables"),
 ];
 const NAMED: Fields = &[];
+
+/// What a program signs in with.
+fn sign_in(said: pb::SignIn) -> SignInInput {
+    use pb::sign_in::Kind;
+    let kind = match said.kind() {
+        Kind::ClientCredentials => "client_credentials",
+        Kind::JwtBearer => "jwt_bearer",
+        Kind::AccountCredentials => "account_credentials",
+        Kind::AppInstallation => "app_installation",
+        Kind::Unspecified => "",
+    };
+    SignInInput {
+        kind: kind.to_owned(),
+        client_id: given(said.client_id),
+        client_secret: given(said.client_secret),
+        private_key: given(said.private_key),
+        key_id: given(said.key_id),
+        service_account: given(said.service_account),
+        subject: given(said.subject),
+        account_id: given(said.account_id),
+        installation_id: given(said.installation_id),
+        scopes: said.scopes,
+    }
+}
 
 /// The id in `keys/{id}`, where there is one.
 fn key(field: &str, name: &str) -> Result<Option<Uuid>, Error> {
@@ -224,6 +250,7 @@ impl AccountService for Grpc {
                 token: given(input.token),
                 username: given(input.username),
                 password: given(input.password),
+                sign_in: input.sign_in.map(sign_in),
                 preferred: wish.preferred,
                 variables: wish.variables.into_iter().collect(),
             };
@@ -247,6 +274,8 @@ impl AccountService for Grpc {
             let change = AccountPatch {
                 name: given(wish.display_name).map(Some),
                 preferred: wish.preferred.map(Some),
+                sign_in: input.sign_in.map(sign_in),
+                variables: wish.variables.into_iter().collect(),
             };
             let changed = self
                 .operations

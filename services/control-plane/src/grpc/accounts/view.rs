@@ -79,6 +79,10 @@ pub(super) fn account(tenant: &str, view: AccountView) -> pb::Account {
     let method = match view.method.as_str() {
         "oauth" => pb::account::Method::Oauth,
         "token" => pb::account::Method::Token,
+        "client_credentials" => pb::account::Method::ClientCredentials,
+        "jwt_bearer" => pb::account::Method::JwtBearer,
+        "account_credentials" => pb::account::Method::AccountCredentials,
+        "app_installation" => pb::account::Method::AppInstallation,
         _ => pb::account::Method::Unspecified,
     };
     let state = match view.state.as_str() {

@@ -3,7 +3,7 @@
 use domain::ConnectorKind;
 use proto::admin::v1 as pb;
 
-use crate::catalog::ConnectorType;
+use crate::catalog::{ConnectorSetting, ConnectorType};
 use crate::connectors::{ConfigInput, ConnectorView, ProcessView, StderrLineView};
 use crate::grpc::values::{etag, timestamp};
 
@@ -77,6 +77,32 @@ pub(super) fn connector_type(known: ConnectorType) -> pb::ConnectorType {
         display_name: known.display_name,
         tools: known.tools.map(count),
         kind: kind.into(),
+        settings: known.settings.into_iter().map(setting).collect(),
+        account_addresses: known
+            .account_addresses
+            .into_iter()
+            .map(|address| pb::AccountAddress {
+                url: address.url,
+                variables: address.variables,
+            })
+            .collect(),
+    }
+}
+
+fn setting(known: ConnectorSetting) -> pb::ConnectorSetting {
+    use pb::connector_setting::Required;
+    let required = match known.required.as_str() {
+        "always" => Required::Always,
+        "with_token" => Required::WithToken,
+        "never" => Required::Never,
+        _ => Required::Unspecified,
+    };
+    pb::ConnectorSetting {
+        name: known.name,
+        required: required.into(),
+        description: known.description,
+        default: known.default.unwrap_or_default(),
+        examples: known.examples,
     }
 }
 

@@ -212,6 +212,7 @@ fn foreign(service: &str, method: &str, tenant: &str, key: &str) -> Vec<u8> {
                 name: format!("{connector}/accounts/{key}"),
                 ..Default::default()
             }),
+            sign_in: None,
         }
         .encode_to_vec(),
         (_, "UpdateConnector") => {

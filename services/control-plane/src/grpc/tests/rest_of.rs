@@ -95,6 +95,23 @@ pub(super) fn connector_type(known: pb::ConnectorType) -> Value {
         "display_name": known.display_name,
         "tools": known.tools,
         "kind": word(known.kind().as_str_name(), "KIND_"),
+        "settings": known.settings.iter().map(setting).collect::<Value>(),
+        "account_addresses": known
+            .account_addresses
+            .iter()
+            .map(|address| json!({"url": address.url, "variables": address.variables}))
+            .collect::<Value>(),
+    })
+}
+
+fn setting(known: &pb::ConnectorSetting) -> Value {
+    let default = &known.default;
+    json!({
+        "name": known.name,
+        "required": word(known.required().as_str_name(), "REQUIRED_"),
+        "description": known.description,
+        "default": (!default.is_empty()).then_some(default),
+        "examples": known.examples,
     })
 }
 

@@ -88,6 +88,7 @@ impl World {
             tokens: oauth::TokenEndpoint::new(
                 egress::Client::new(&egress::EgressConfig::default()).unwrap(),
                 oauth::Limits::default(),
+                Arc::new(runtime::SystemClock),
             ),
             clock: clock.clone(),
             ids: Arc::new(SequentialIds::default()),

@@ -227,3 +227,42 @@ async fn the_operators_client_is_only_for_the_providers_own_host() {
     let elsewhere = rig.plane.ask_as(&rig.admin, "POST", &path, NONE).await;
     elsewhere.expect_problem(409, "oauth-client-missing");
 }
+
+#[tokio::test]
+async fn who_signed_in_is_asked_of_the_provider_where_its_token_answer_does_not_say() {
+    let rig = Rig::new("gitlab").await;
+    let says = |text: &str| {
+        let text = text.to_owned();
+        rig.provider.change(|profile| profile.resource_body = text);
+    };
+    says(r#"{"id": "7-{user}", "username": "{user}"}"#);
+
+    let accounts = rig.connect(&rig.user, NONE).await;
+
+    let shown = [&accounts[0]["subject"], &accounts[0]["name"]];
+    assert_eq!(shown, ["ada", "ada"]);
+    let asked = rig.provider.seen_at("/api/v4/user");
+    assert_eq!(asked.len(), 1);
+    let id = accounts[0]["id"].clone();
+    // The same user is the same account, whether the link says so or not.
+    let anew = rig.connect(&rig.user, NONE).await;
+    assert_eq!((anew.len(), &anew[0]["id"]), (1, &id));
+    // Another is not.
+    let browser = Browser::default();
+    let (_, link) = rig.begin(&rig.user, json!({"account": id})).await;
+    let at_provider = rig.depart(&browser, &link).await;
+    let callback = rig.decide(&at_provider, &Consent::approve("eve")).await;
+    let page = browser.get(&rig.plane, &callback).await;
+    page.refuses(409, "You signed in as somebody else");
+    assert_eq!(rig.accounts(&rig.user).await[0]["subject"], "ada");
+
+    // A provider that does not say is no obstacle.
+    for silence in [r#"{"message": "no"}"#, "<h1>no</h1>", "[]"] {
+        says(silence);
+        let accounts = rig.connect(&rig.admin, NONE).await;
+        let mut newest_first = accounts.iter().rev();
+        let last = newest_first.find(|account| account["key"].is_null());
+        let last = last.unwrap();
+        assert_eq!(last["subject"], NONE, "{silence}");
+    }
+}

@@ -160,3 +160,50 @@ async fn tokens_that_people_have_are_accounts_too_and_one_of_them_is_preferred()
         "another takes over"
     );
 }
+
+#[tokio::test]
+async fn a_credential_says_where_its_calls_go_when_nothing_else_does() {
+    let rig = Rig::new("jira").await;
+    let path = format!("{CONNECTOR}/accounts");
+    let account = |variables: Value| {
+        let body = json!({
+            "name": "a", "username": "ada@example.com", "password": "p", "variables": variables,
+        });
+        rig.plane.ask("POST", &path, body)
+    };
+
+    let lost = account(json!({})).await;
+    assert_eq!(lost.fields(), ["variables"]);
+    let rule = lost.body["errors"][0]["rule"].as_str().unwrap();
+    assert!(
+        rule.contains("site, for https://{site}.atlassian.net"),
+        "{rule}"
+    );
+    let said = account(json!({"site": "acme"})).await.expect(201);
+    assert_eq!(said["variables"], json!({"site": "acme"}));
+
+    // A token of the connector itself says nothing either.
+    let connector = |slug: &str, config: Value| {
+        let body = json!({
+            "slug": slug, "type": "jira", "prefix": slug, "config": config,
+            "secrets": {"token": "ada@example.com:p"}, "enabled": false,
+        });
+        rig.plane.ask("POST", "/tenants/acme/connectors", body)
+    };
+    let lost = connector("d", json!({})).await;
+    assert_eq!(lost.fields(), ["config.base_url"]);
+    let rule = lost.body["errors"][0]["rule"].as_str().unwrap();
+    assert!(
+        rule.contains("your own site, e.g. https://{site}"),
+        "{rule}"
+    );
+    let site = json!({"base_url": "https://acme.atlassian.net"});
+    connector("d", site).await.expect(201);
+    let removed = json!({"config": null});
+    let path = "/tenants/acme/connectors/d";
+    let lost = rig.plane.ask("PATCH", path, removed).await;
+    assert_eq!(lost.fields(), ["config.base_url"]);
+    let token = json!({"secrets": {"token": "t:p"}});
+    let lost = rig.plane.ask("PATCH", CONNECTOR, token).await;
+    assert_eq!(lost.fields(), ["config.base_url"]);
+}

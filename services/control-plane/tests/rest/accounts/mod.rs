@@ -3,4 +3,5 @@
 mod answers;
 mod connecting;
 mod managing;
+mod programs;
 mod rig;

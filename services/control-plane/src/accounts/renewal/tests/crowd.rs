@@ -56,6 +56,39 @@ async fn a_thousand_callers_of_two_control_planes_that_find_a_token_ended_cause_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_callers_of_two_control_planes_have_a_program_sign_in_once() {
+    let rig = Rig::of_program(Ends::Ago).await;
+    let (first, second) = (tempdir().unwrap(), tempdir().unwrap());
+    let planes = [
+        Plane::start(&rig, first.path()).await,
+        Plane::start(&rig, second.path()).await,
+    ];
+    let callers = (0..2 * CALLERS).map(|number| planes[number % 2].credential(rig.request()));
+
+    rig.provider.fail_next(Fault::Hold);
+    let both_want_it = async {
+        let wants_it = |plane: &Plane| plane.operations.renewals().flights.known() > 0;
+        while !planes.iter().all(wants_it) || rig.provider.counts().minted == 0 {
+            tokio::task::yield_now().await;
+        }
+        rig.provider.let_go();
+    };
+    let (given, ()) = tokio::join!(join_all(callers), both_want_it);
+
+    let tokens: std::collections::HashSet<String> = given
+        .into_iter()
+        .map(account)
+        .inspect(|lease| assert_eq!((lease.account, lease.generation), (rig.account, 2)))
+        .map(|lease| lease.access_token.expose_secret().to_owned())
+        .collect();
+    assert_eq!(tokens.len(), 1);
+    assert_eq!(rig.provider.counts().minted, 1);
+    // It signs in again when these end.
+    let held = planes[0].held(rig.account).await;
+    assert!(held.refresh_at.is_some() && held.secrets.program.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_callers_whose_token_the_provider_refused_cause_one_renewal() {
     let rig = Rig::new(STRICT, Ends::Late).await;
     rig.provider.expire_access();

@@ -4,6 +4,7 @@
 
 mod crashes;
 mod crowd;
+mod kinds;
 mod model;
 mod precedence;
 mod rig;

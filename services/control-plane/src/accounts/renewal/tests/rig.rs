@@ -7,12 +7,13 @@ use std::time::Duration;
 use ::fabric::{AccountLease, Credential, CredentialError, CredentialRequest};
 use crypto::{KeyHasher, RootKey};
 use domain::{
-    Account, AccountId, AccountMethod, AccountOwner, AccountState, ChangedTools, Connector,
-    ConnectorId, ConnectorKind, ConnectorSecrets, CredentialInfo, KeyId, OnChange, SyncState,
-    SyncStatus, Tenant, TenantId, TenantState,
+    Account, AccountId, AccountMethod, AccountOwner, AccountSecrets, AccountState, ChangedTools,
+    Connector, ConnectorId, ConnectorKind, ConnectorSecrets, CredentialInfo, KeyId, OnChange,
+    SyncState, SyncStatus, Tenant, TenantId, TenantState,
 };
 use oauth::{
-    ClientSettings, Deadline, Endpoints, Limits, OAuthClient, Origins, Scopes, TokenEndpoint,
+    ClientSettings, Deadline, Endpoints, Grant, Limits, OAuthClient, Origins, Program, Scopes,
+    TokenEndpoint,
 };
 use runtime::{Clock, IdGen, Process, ShutdownTrigger, SystemClock, TimeOrderedIds};
 use secrecy::SecretString;
@@ -39,6 +40,8 @@ pub(super) struct Rig {
     pub(super) account: AccountId,
     pub(super) root: Arc<RootKey>,
     url: String,
+    /// The type of the connector.
+    catalog: &'static str,
     /// None on a server of its own.
     _database: Option<Database>,
 }
@@ -83,6 +86,7 @@ impl Rig {
             account: AccountId::new(new_id()),
             root: Arc::new(RootKey::generate()),
             url,
+            catalog: "gitlab",
             _database: database,
         };
         let storage = rig.storage().await;
@@ -90,6 +94,53 @@ impl Rig {
         rig.account = rig
             .connect(&storage, AccountOwner::Tenant, "shared", ends)
             .await;
+        storage.close().await;
+        rig
+    }
+
+    /// With the account of a program, whose tokens are not refreshed but asked for anew.
+    pub(super) async fn of_program(ends: Ends) -> Self {
+        let database = postgres::database();
+        let client = Registered::new("turnbuckle", "secret-of-client", Auth::Basic, REDIRECT);
+        let mut profile = Profile::standard(client);
+        profile.token_path = "/oauth/token".to_owned();
+        profile.programs.accounts = vec![("turnbuckle".to_owned(), "account-1".to_owned())];
+        let mut rig = Self {
+            provider: OAuthProvider::start(profile).await,
+            tenant: TenantId::new(new_id()),
+            connector: ConnectorId::new(new_id()),
+            account: AccountId::new(new_id()),
+            root: Arc::new(RootKey::generate()),
+            url: database.url(),
+            catalog: "zoom",
+            _database: Some(database),
+        };
+        let storage = rig.storage().await;
+        rig.furnish(&storage).await;
+        let program = Program {
+            grant: Grant::AccountCredentials {
+                client_id: "turnbuckle".to_owned(),
+                client_secret: "secret-of-client".to_owned(),
+                account_id: "account-1".to_owned(),
+            },
+            settings: ClientSettings::default(),
+            scopes: Vec::new(),
+        };
+        let secrets = AccountSecrets {
+            access_token: Some("secret-that-has-ended".to_owned()),
+            program: Some(program.written().unwrap()),
+            ..AccountSecrets::default()
+        };
+        let method = AccountMethod::AccountCredentials;
+        let (account, refresh_at) = rig.account(AccountOwner::Tenant, ("shared", method), ends);
+        let new = NewAccount {
+            account,
+            secrets,
+            oauth_client: None,
+            refresh_at,
+        };
+        let own = storage.tenant(rig.tenant);
+        rig.account = own.connect_account(&new, None).await.unwrap().account.id;
         storage.close().await;
         rig
     }
@@ -119,10 +170,10 @@ impl Rig {
         let connector = Connector {
             id: self.connector,
             tenant: self.tenant,
-            slug: "gitlab".parse().unwrap(),
+            slug: self.catalog.parse().unwrap(),
             display_name: "GitLab".to_owned(),
             kind: ConnectorKind::Native {
-                catalog: "gitlab".to_owned(),
+                catalog: self.catalog.to_owned(),
                 base_url: None,
             },
             enabled: true,
@@ -145,6 +196,7 @@ impl Rig {
             .await
             .unwrap();
         let client = OAuthClientRow {
+            registration: None,
             id: new_id(),
             tenant: Some(self.tenant),
             provider: "gitlab".to_owned(),
@@ -169,6 +221,7 @@ impl Rig {
         let client = OAuthClient {
             client_id: "turnbuckle".to_owned(),
             client_secret: Some(SecretString::from("secret-of-client")),
+            key: None,
             auth: None,
         };
         let manifest = catalog::Catalog::builtin().connector("gitlab").unwrap();
@@ -190,6 +243,25 @@ impl Rig {
             .exchange(&endpoints, &client, &code, verifier, &redirect, deadline)
             .await
             .unwrap();
+        let own = storage.tenant(self.tenant);
+        let registered = own.find_oauth_client("gitlab").await.unwrap().unwrap();
+        let (account, refresh_at) = self.account(owner, (name, AccountMethod::OAuth), ends);
+        let new = NewAccount {
+            account,
+            secrets: tokens.secrets,
+            oauth_client: Some(registered.id),
+            refresh_at,
+        };
+        own.connect_account(&new, None).await.unwrap().account.id
+    }
+
+    /// An account as it is stored, and when it is to be renewed.
+    fn account(
+        &self,
+        owner: AccountOwner,
+        (name, method): (&str, AccountMethod),
+        ends: Ends,
+    ) -> (Account, Option<OffsetDateTime>) {
         let hour = Duration::from_secs(3600);
         let (expires_at, refresh) = match ends {
             Ends::Ago => (now() - hour, Some(now() - hour)),
@@ -199,15 +271,13 @@ impl Rig {
                 refresh_at(now(), Some(hour), true, &TimeOrderedIds),
             ),
         };
-        let own = storage.tenant(self.tenant);
-        let registered = own.find_oauth_client("gitlab").await.unwrap().unwrap();
         let account = Account {
             id: AccountId::new(new_id()),
             tenant: self.tenant,
             connector: self.connector,
             owner,
             name: name.to_owned(),
-            method: AccountMethod::OAuth,
+            method,
             state: AccountState::Connected,
             preferred: true,
             subject: None,
@@ -220,13 +290,7 @@ impl Rig {
             updated_at: now() - 2 * hour,
             refreshed_at: None,
         };
-        let new = NewAccount {
-            account,
-            secrets: tokens.secrets,
-            oauth_client: Some(registered.id),
-            refresh_at: refresh,
-        };
-        own.connect_account(&new, None).await.unwrap().account.id
+        (account, refresh)
     }
 
     fn origins(&self) -> Origins {
@@ -234,7 +298,9 @@ impl Rig {
     }
 
     fn origin(&self) -> std::collections::BTreeMap<String, Url> {
-        [("https://gitlab.com".to_owned(), self.provider.url())].into()
+        ["https://gitlab.com", "https://zoom.us"]
+            .map(|origin| (origin.to_owned(), self.provider.url()))
+            .into()
     }
 
     pub(super) fn request(&self) -> CredentialRequest {
@@ -242,6 +308,7 @@ impl Rig {
             tenant: self.tenant,
             connector: self.connector,
             key: KeyId::new(new_id()),
+            token_kind: None,
             refused: None,
             further_scopes: Vec::new(),
             wants_link: false,
@@ -254,7 +321,8 @@ fn tokens() -> TokenEndpoint {
         allow: vec!["127.0.0.0/8".parse().unwrap()],
         ..egress::EgressConfig::default()
     };
-    TokenEndpoint::new(egress::Client::new(&loopback).unwrap(), Limits::default())
+    let client = egress::Client::new(&loopback).unwrap();
+    TokenEndpoint::new(client, Limits::default(), Arc::new(SystemClock))
 }
 
 /// A control-plane with threads, connections and memory of its own.

@@ -145,6 +145,27 @@ pub(super) async fn accounts(both: &mut Both) {
             .await;
         ids.push(created["id"].as_str().unwrap().to_owned());
     }
+    let body = json!({"name": "app", "sign_in": {"kind": "", "client_id": "1"}});
+    both.same(
+        "createAccount",
+        (Method::POST, &path, body),
+        async |mut c| {
+            let request = pb::CreateAccountRequest {
+                parent: CONNECTOR.to_owned(),
+                account: Some(pb::Account {
+                    display_name: "app".to_owned(),
+                    ..Default::default()
+                }),
+                sign_in: Some(pb::SignIn {
+                    client_id: "1".to_owned(),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            };
+            Err(c.accounts.create_account(request).await.unwrap_err())
+        },
+    )
+    .await;
     let (one, name) = (format!("{path}/{}", ids[0]), || {
         format!("{CONNECTOR}/accounts/{}", ids[0])
     });
@@ -167,6 +188,7 @@ pub(super) async fn accounts(both: &mut Both) {
                         preferred: Some(true),
                         ..Default::default()
                     }),
+                    sign_in: None,
                 };
                 let changed = c.accounts.update_account(request).await?.into_inner();
                 Ok(rest_of::account(changed))
@@ -185,6 +207,7 @@ pub(super) async fn accounts(both: &mut Both) {
                     display_name: "two".to_owned(),
                     ..Default::default()
                 }),
+                sign_in: None,
             };
             Err(c.accounts.update_account(request).await.unwrap_err())
         },
