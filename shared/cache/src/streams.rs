@@ -32,9 +32,11 @@ pub enum Read {
     End,
     /// Another reader has taken over.
     TakenOver,
-    /// The stream is unknown or of another session, or events behind the reader's place are not
-    /// kept any more: to go on would lose some without a word.
+    /// Events behind the reader's place are not kept any more: to go on would lose some without a
+    /// word.
     Lost,
+    /// The stream is not known, or of another session: who keeps it has dropped or lost it.
+    Unknown,
 }
 
 /// Keeps streams.

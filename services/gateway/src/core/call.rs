@@ -23,6 +23,7 @@ use super::rounds::Rounds;
 use super::routes::Route;
 use super::running::{Ended, Reply, Running};
 use super::trace;
+use crate::snapshot::Reads;
 
 /// What a request goes on with.
 #[derive(Default)]
@@ -66,6 +67,15 @@ impl Exchange<'_> {
         }
         let may_repeat = route.repeatable && !upstream.is_modern();
         let anew = may_repeat.then(|| anew.unwrap_or_default());
+        let offers = matches!(
+            method,
+            Method::GetPrompt | Method::ReadResource | Method::Complete
+        );
+        let reads = match offers && upstream.is_native() {
+            true => Reads::Surely,
+            false => route.reads,
+        };
+        request.only_reads = reads == Reads::Surely;
         request.inputs = request.inputs.or(inputs);
         let token = meta.progress_token.filter(|_| self.can_stream);
         request.progress = token.is_some();
@@ -75,7 +85,12 @@ impl Exchange<'_> {
         let begun = self.begin(talks).await?;
         let rounds = Rounds {
             call: self.call(route.upstream, request, profile, params, headers, recorded),
-            dressing: self.dressing_of(&route.task, route.wrapped, route.upstream, method),
+            dressing: Dressing {
+                wrapped: route.wrapped,
+                reads,
+                task: route.task,
+                ..self.dressing_of(route.upstream, method)
+            },
             line: begun.line,
             progress: token.map(|token| token.get().into()),
             round,
@@ -113,7 +128,7 @@ impl Exchange<'_> {
         let profile = self.client.profile_for(self.can_stream);
         let begun = self.begin(false).await?;
         let list = LiveList {
-            dressing: self.dressing_of(&None, false, at, method),
+            dressing: self.dressing_of(at, method),
             call: self.call(at, request, profile, params, headers, recorded),
             place,
             line: begun.line,
@@ -188,21 +203,16 @@ impl Exchange<'_> {
         Reply::Running(Box::new(Running::new(Box::pin(work), messages, after, id)))
     }
 
-    fn dressing_of(
-        &self,
-        task: &Option<Box<str>>,
-        wrapped: bool,
-        upstream: usize,
-        method: Method,
-    ) -> Dressing {
+    fn dressing_of(&self, upstream: usize, method: Method) -> Dressing {
         Dressing {
             caller: self.caller.clone(),
             client: self.client.clone(),
             id: self.id.into(),
             method,
             upstream,
-            wrapped,
-            task: task.clone(),
+            wrapped: false,
+            reads: Reads::default(),
+            task: None,
         }
     }
 

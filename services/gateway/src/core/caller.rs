@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use ::mcp::{ClientProfile, ProtocolVersion};
-use cache::SessionId;
+use cache::{SessionId, SessionOwner};
 use domain::{Principal, TenantId};
 
 use super::client::Client;
 use super::parked::Owner;
 use super::session::Bound;
 use crate::hub::Place;
+use crate::kept::Held;
 use crate::service::App;
 use crate::snapshot::Endpoint;
 
@@ -40,6 +41,15 @@ impl Caller {
         let session = client.legacy().map(|client| client.session.id);
         Place {
             version: client.version(),
+            held: client.legacy().map(|client| Held {
+                id: client.session.id,
+                owner: SessionOwner {
+                    tenant: self.tenant,
+                    key: self.principal.key,
+                },
+                begun: client.session.begun,
+                facts: Some(client.record.facts.clone()),
+            }),
             ..self.place_in(session, client.profile().clone())
         }
     }
@@ -58,6 +68,7 @@ impl Caller {
             profile,
             version: ProtocolVersion::LATEST_LEGACY,
             session,
+            held: None,
             is_late: false,
             tools_digest: self.endpoint.tools_digest(),
         }

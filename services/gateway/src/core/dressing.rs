@@ -13,7 +13,7 @@ use super::client::Client;
 use super::errors::missing_capability;
 use super::task_id;
 use crate::metrics::End;
-use crate::snapshot::Upstream;
+use crate::snapshot::{Reads, Upstream};
 
 /// Knows who asked whom for what.
 pub(super) struct Dressing {
@@ -26,6 +26,7 @@ pub(super) struct Dressing {
     pub(super) upstream: usize,
     /// Whether the client sees the tool's structured results wrapped.
     pub(super) wrapped: bool,
+    pub(super) reads: Reads,
     /// The task as the client knows it, of a method about one.
     pub(super) task: Option<Box<str>>,
 }

@@ -11,6 +11,7 @@ use serde_json::json;
 use super::answer::{Answer, shortened};
 use super::client::Client;
 use super::dressing::Dressing;
+use crate::snapshot::Reads;
 
 /// There is no such resource here.
 pub(super) fn resource_not_found(id: &str, client: &Client, uri: &str) -> Answer {
@@ -137,12 +138,18 @@ impl Dressing {
             let (code, text) = (codes::INTERNAL_ERROR, &failure.message);
             return Answer::error(&self.id, code, text, None);
         }
-        let text = match failure.effect {
-            Effect::None => failure.message.clone(),
-            Effect::Possible => format!(
-                "{}. The call may have had an effect: check before trying again.",
-                failure.message.trim_end_matches('.')
-            ),
+        let hint = match (failure.effect, self.reads) {
+            (Effect::None, _) | (_, Reads::Surely) => None,
+            (Effect::Possible, Reads::Declared) => {
+                Some("The tool is declared read-only: trying again should do no harm.")
+            }
+            (Effect::Possible, Reads::Unknown) => {
+                Some("The call may have had an effect: check before trying again.")
+            }
+        };
+        let text = match hint {
+            None => failure.message.clone(),
+            Some(hint) => format!("{}. {hint}", failure.message.trim_end_matches('.')),
         };
         let ours = matches!(
             failure.kind,

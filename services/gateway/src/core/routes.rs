@@ -13,6 +13,7 @@ use super::client::Client;
 use super::dispatch::Exchange;
 use super::errors::{method_not_found, missing_capability, resource_not_found};
 use super::{param_headers, task_id};
+use crate::snapshot::Reads;
 
 /// A request on its way to an upstream.
 pub(super) struct Route {
@@ -23,6 +24,7 @@ pub(super) struct Route {
     pub(super) wrapped: bool,
     /// Whether doing it twice does no harm.
     pub(super) repeatable: bool,
+    pub(super) reads: Reads,
     /// The task as the client knows it.
     pub(super) task: Option<Box<str>>,
 }
@@ -33,6 +35,7 @@ impl Route {
             upstream,
             // Prompts and resources are read.
             repeatable: request.method != Method::CallTool,
+            reads: Reads::default(),
             request,
             wrapped: false,
             task: None,
@@ -99,6 +102,7 @@ impl Exchange<'_> {
         Ok(Route {
             wrapped: tool.wrapped,
             repeatable: tool.repeatable,
+            reads: tool.reads,
             ..Route::new(tool.upstream, request)
         })
     }

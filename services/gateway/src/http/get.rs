@@ -59,7 +59,13 @@ async fn stream(caller: &Caller, headers: &HeaderMap) -> Result<Tail, Box<Respon
         true => Holds::Standalone(listen(caller, &client, stream).await.map_err(too_many)?),
         false => Holds::Answer,
     };
-    Ok(Tail::resume(caller.app.clone(), reader, after, holds))
+    Ok(Tail::resume(
+        caller.app.clone(),
+        reader,
+        version,
+        after,
+        holds,
+    ))
 }
 
 const UNKNOWN_ID: &str = "Unknown event id";

@@ -41,6 +41,10 @@ pub(super) struct Tail {
     app: Arc<App>,
     reader: Reader,
     after: u64,
+    /// The stream that it goes on with when this one has ended.
+    next: Option<Reader>,
+    /// Whether its client knows events of an id and nothing else.
+    primes: bool,
     /// The stream beside it that this gateway alone writes to, and how far that was read.
     near: Option<(Reader, u64)>,
     first: Option<Bytes>,
@@ -65,17 +69,25 @@ impl Tail {
         version: ProtocolVersion,
         holds: Holds,
     ) -> Self {
-        let first = match version {
-            version if version >= ProtocolVersion::V2025_11_25 => priming(&app, reader),
-            _ => Bytes::from_static(sse::KEEP_ALIVE),
-        };
-        Self::new(app, reader, 0, first, holds)
+        let primes = version >= ProtocolVersion::V2025_11_25;
+        let first = first(&app, reader, primes);
+        let mut tail = Self::new(app, reader, 0, first, holds);
+        tail.primes = primes;
+        tail
     }
 
-    /// The stream behind number `after`, as a client has asked for it.
-    pub(super) fn resume(app: Arc<App>, reader: Reader, after: u64, holds: Holds) -> Self {
+    /// The stream behind number `after`, as a client of `version` has asked for it.
+    pub(super) fn resume(
+        app: Arc<App>,
+        reader: Reader,
+        version: ProtocolVersion,
+        after: u64,
+        holds: Holds,
+    ) -> Self {
         let first = Bytes::from_static(sse::KEEP_ALIVE);
-        Self::new(app, reader, after, first, holds)
+        let mut tail = Self::new(app, reader, after, first, holds);
+        tail.primes = version >= ProtocolVersion::V2025_11_25;
+        tail
     }
 
     /// A stream that begins with `first`.
@@ -89,6 +101,8 @@ impl Tail {
         Self {
             reader,
             after,
+            next: None,
+            primes: false,
             near: None,
             first: Some(first),
             direct: None,
@@ -152,7 +166,7 @@ impl Tail {
                     return self.found(read, true).await;
                 }
                 read = app.streams.read(self.reader, self.after), if !self.directly && !pauses => {
-                    if direct.is_some() && read == Ok(Read::Lost) {
+                    if direct.is_some() && matches!(read, Ok(Read::Lost | Read::Unknown)) {
                         // Who writes has what is missing.
                         self.is_lost();
                         continue;
@@ -177,6 +191,10 @@ impl Tail {
                     // All of it was kept.
                     None => direct = None,
                 },
+                () = self.is_to_move(), if self.next.is_none() => {
+                    // What there is in this one is read before.
+                    self.next = self.move_on().await;
+                }
                 () = tokio::time::sleep(READ_AGAIN), if pauses => {
                     self.direct = direct;
                     return Some(Bytes::from_static(sse::KEEP_ALIVE));
@@ -202,9 +220,23 @@ impl Tail {
                 }
                 Some(self.write(events, is_near))
             }
-            Ok(Read::End | Read::TakenOver) => None,
+            Ok(Read::End) => {
+                let next = self.next.take()?;
+                Some(self.turn_to(next))
+            }
+            Ok(Read::Unknown) => {
+                let next = match self.next.take() {
+                    None => self.move_on().await,
+                    next => next,
+                };
+                if next.is_none() {
+                    tracing::debug!("a stream is cut off: it is forgotten");
+                }
+                Some(self.turn_to(next?))
+            }
+            Ok(Read::TakenOver) => None,
             Ok(Read::Lost) => {
-                tracing::debug!("a stream is cut off: its reader is too slow, or it is forgotten");
+                tracing::debug!("a stream is cut off: its reader is too slow");
                 None
             }
             Err(error) => {
@@ -213,6 +245,29 @@ impl Tail {
                 Some(retry(&self.app).into())
             }
         }
+    }
+
+    /// Resolves when this is to go on with another stream.
+    async fn is_to_move(&self) {
+        match &self.holds {
+            Holds::Standalone(listening) => listening.is_to_move().await,
+            Holds::Answer | Holds::Session(_) => std::future::pending().await,
+        }
+    }
+
+    /// Another stream to go on with, where there may be one.
+    async fn move_on(&self) -> Option<Reader> {
+        match &self.holds {
+            Holds::Standalone(listening) => listening.move_on().await,
+            Holds::Answer | Holds::Session(_) => None,
+        }
+    }
+
+    /// Goes on with another stream, and says so to a client that may have to take it up.
+    fn turn_to(&mut self, next: Reader) -> Bytes {
+        self.app.streams.detach(self.reader);
+        (self.reader, self.after) = (next, 0);
+        first(&self.app, next, self.primes)
     }
 
     /// There is no more to be read.
@@ -280,6 +335,9 @@ impl Drop for Tail {
     fn drop(&mut self) {
         let app = &self.app;
         app.streams.detach(self.reader);
+        if let Some(next) = self.next {
+            app.streams.detach(next);
+        }
         if let Some((near, _)) = self.near {
             app.streams.detach(near);
         }
@@ -317,6 +375,14 @@ async fn is_busy(app: &App, session: SessionId, key: KeyId) -> bool {
     let elsewhere = app.mailboxes.any(session, core::MAIL_OF_REQUESTS).await;
     // What runs elsewhere cannot be heard of here while that is unknown.
     elsewhere.unwrap_or(false)
+}
+
+/// What a stream begins with.
+fn first(app: &App, reader: Reader, primes: bool) -> Bytes {
+    match primes {
+        true => priming(app, reader),
+        false => Bytes::from_static(sse::KEEP_ALIVE),
+    }
 }
 
 /// An event of an id and nothing else: the place to resume from when the connection is lost

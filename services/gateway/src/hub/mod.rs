@@ -9,8 +9,10 @@
 mod aside;
 mod calls;
 mod expiry;
+mod look;
 mod message;
 mod missed;
+mod moving;
 mod notices;
 mod registry;
 mod settled;
@@ -35,7 +37,7 @@ pub(crate) use settled::Refusal;
 pub(crate) use subscription::Subscription;
 pub(crate) use uses::end_call;
 
-use crate::kept::{KeptSessions, KeptStreams};
+use crate::kept::{Held, KeptSessions, KeptStreams};
 use crate::tenants::Tenants;
 use calls::Calls;
 use registry::State;
@@ -59,6 +61,8 @@ pub(crate) struct Place {
     pub(crate) version: ProtocolVersion,
     /// The legacy session that listens. It does so once: a second time replaces the first.
     pub(crate) session: Option<SessionId>,
+    /// What its client holds of it, for a store that loses it.
+    pub(crate) held: Option<Held>,
     /// Whether the session may have called before it listened.
     pub(crate) is_late: bool,
     /// [`Endpoint::tools_digest`](crate::snapshot::Endpoint) of what the listener was served by.
@@ -169,6 +173,7 @@ impl Hub {
             settling: Notify::new(),
         });
         tenants.observe(inner.this.clone());
+        inner.hear_of_the_store();
         Self(inner)
     }
 

@@ -10,11 +10,13 @@ use ::mcp::ClientProfile;
 use cache::{SessionId, SessionRecord};
 use domain::KeyId;
 use runtime::{Shutdown, Tasks};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::expiry::Expiry;
+use super::look::Look;
+use super::moving::Unsaid;
 use super::notices::Notices;
-use super::tell::Look;
 use super::uses::Uses;
 use super::watches::Watches;
 use super::{Dress, Filter, Inner, Place, Sink};
@@ -62,14 +64,19 @@ pub(super) struct Listener {
     pub(super) began: Instant,
     /// Whether it is yet to be told of what changed just before.
     pub(super) is_new: bool,
+    /// What its stream did not take.
+    pub(super) unsaid: Vec<Unsaid>,
+    /// Told when it is to go on in another stream.
+    pub(super) moves: Arc<Notify>,
 }
 
 /// Keeps a listener. Dropped, it ends.
 #[must_use]
 pub(crate) struct Listening {
-    inner: Weak<Inner>,
-    slug: Arc<str>,
+    pub(super) inner: Weak<Inner>,
+    pub(super) slug: Arc<str>,
     pub(super) id: u64,
+    pub(super) moves: Arc<Notify>,
     /// What other gateways tell of its session.
     pub(super) notices: Option<Notices>,
     tasks: Tasks,
@@ -157,8 +164,12 @@ impl State {
         }
     }
 
-    fn listener(&self, slug: &str, id: u64) -> Option<&Listener> {
+    pub(super) fn listener(&self, slug: &str, id: u64) -> Option<&Listener> {
         self.tenants.get(slug)?.listeners.get(&id)
+    }
+
+    pub(super) fn listener_mut(&mut self, slug: &str, id: u64) -> Option<&mut Listener> {
+        self.tenants.get_mut(slug)?.listeners.get_mut(&id)
     }
 
     pub(super) fn told(&self, slug: &str, id: u64) -> Option<u64> {
@@ -189,12 +200,14 @@ impl Inner {
     ) -> Result<Listening, TooMany> {
         let (slug, key) = (place.slug.clone(), place.principal.key);
         let limits = &self.parts.limits;
+        let moves = Arc::new(Notify::new());
         let id = {
             let mut state = self.state();
-            let mut began = None;
+            let (mut began, mut unsaid) = (None, Vec::new());
             let before = place.session.and_then(|session| state.of_session(session));
             if let Some((slug, id)) = before {
-                if let Some(before) = state.listener(&slug, id) {
+                if let Some(before) = state.listener_mut(&slug, id) {
+                    unsaid = std::mem::take(&mut before.unsaid);
                     // What it was offered last, and may not have been told of since.
                     place.tools_digest = before.place.tools_digest;
                     began = Some(before.began);
@@ -214,6 +227,8 @@ impl Inner {
             state.add(Listener {
                 told: place.tools_digest,
                 is_new: began.is_none(),
+                unsaid,
+                moves: moves.clone(),
                 began: began.unwrap_or_else(Instant::now),
                 place,
                 filter,
@@ -226,6 +241,7 @@ impl Inner {
             inner: Arc::downgrade(self),
             slug,
             id,
+            moves,
             notices: None,
             tasks: self.parts.process.tasks.clone(),
             shutdown: self.parts.process.shutdown.clone(),
@@ -243,9 +259,9 @@ impl Inner {
         {
             let mut state = self.state();
             let session = place.session;
-            let tenant = state.tenants.get_mut(slug);
-            let listener = tenant.and_then(|tenant| tenant.listeners.get_mut(&id));
-            let Some(listener) = listener else { return };
+            let Some(listener) = state.listener_mut(slug, id) else {
+                return;
+            };
             listener.place = place;
             listener.filter = filter;
             if let Some(session) = session {
@@ -273,9 +289,7 @@ impl Inner {
             let Some((slug, id)) = state.of_session(session) else {
                 return false;
             };
-            let tenant = state.tenants.get_mut(&slug);
-            let listener = tenant.and_then(|tenant| tenant.listeners.get_mut(&id));
-            let Some(listener) = listener else {
+            let Some(listener) = state.listener_mut(&slug, id) else {
                 return false;
             };
             listener.filter.uris.clone_from(&record.subscriptions);

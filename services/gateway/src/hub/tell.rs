@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use super::missed::just_before;
+use super::moving::Unsaid;
 use super::uses::Uses;
 use super::watches::{Audience, Change, Wanted, Watched, Watches};
 use super::{Inner, Sink, Task, message};
@@ -40,18 +41,6 @@ impl Post {
     }
 }
 
-/// Whether a tenant is looked at. There is one look at a time, so that none goes by a
-/// configuration that is older than that of the one before.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Look {
-    #[default]
-    None,
-    /// It is about to be, or once more when the look that is under way is done. One is enough,
-    /// however many ask for it.
-    Due,
-    UnderWay,
-}
-
 impl ConfigListener for Inner {
     fn changed(&self, subject: &Subject, _revision: i64) {
         let slugs: Vec<Arc<str>> = match subject {
@@ -76,7 +65,7 @@ impl Inner {
             let Some(tenant) = state.tenants.get_mut(slug) else {
                 return;
             };
-            if std::mem::replace(&mut tenant.look, Look::Due) != Look::None {
+            if !tenant.look.ask() {
                 return;
             }
         }
@@ -96,11 +85,7 @@ impl Inner {
         let Some(tenant) = state.tenants.get_mut(slug) else {
             return false;
         };
-        let is_due = tenant.look == Look::Due;
-        tenant.look = match is_due {
-            true => Look::UnderWay,
-            false => Look::None,
-        };
+        let is_due = tenant.look.begin();
         state.forget_if_idle(slug);
         is_due
     }
@@ -181,6 +166,16 @@ impl Inner {
             };
             let expires = keys.and_then(|keys| keys.expires_at(principal.key));
             expiry = expiry.into_iter().chain(expires).min();
+            for Unsaid {
+                message,
+                tools_digest,
+            } in std::mem::take(&mut listener.unsaid)
+            {
+                posts.push(Post {
+                    tools_digest,
+                    ..Post::to((*id, listener), message)
+                });
+            }
             let digest = endpoint.tools_digest();
             let before = std::mem::replace(&mut listener.place.tools_digest, digest);
             if listener.filter.tools && before != digest {
@@ -274,11 +269,25 @@ impl Inner {
             let taken = match sink {
                 Sink::Channel(sender) => sender.try_send(message).is_ok(),
                 Sink::Stream(session, stream) => {
-                    match self.parts.streams.append(session, stream, message).await {
-                        Ok(number) => number.is_some(),
-                        Err(error) => {
+                    let streams = &self.parts.streams;
+                    match streams.append(session, stream, message.clone()).await {
+                        Ok(Some(_)) => true,
+                        // The one stream of a session, which is over with it.
+                        Ok(None) if session == stream => false,
+                        Err(error) if !error.is_unavailable() => {
                             tracing::warn!("a notification is lost: {error}");
                             true
+                        }
+                        not_now => {
+                            if not_now.is_err() {
+                                self.parts.sessions.note_away();
+                            }
+                            let unsaid = Unsaid {
+                                message,
+                                tools_digest,
+                            };
+                            self.keep(session, stream, unsaid);
+                            continue;
                         }
                     }
                 }
@@ -286,12 +295,10 @@ impl Inner {
             if !taken {
                 tracing::debug!("a listener that reads too slowly, or is gone, is dropped");
                 self.remove(slug, listener);
-            } else if let Some(digest) = tools_digest {
-                let mut state = self.state();
-                let tenant = state.tenants.get_mut(slug);
-                if let Some(listener) = tenant.and_then(|t| t.listeners.get_mut(&listener)) {
-                    listener.told = digest;
-                }
+            } else if let Some(digest) = tools_digest
+                && let Some(listener) = self.state().listener_mut(slug, listener)
+            {
+                listener.told = digest;
             }
         }
     }

@@ -18,6 +18,6 @@ pub(crate) fn here(id: Uuid) -> Uuid {
 }
 
 /// Whether the gateway that gave this id keeps what it names alone.
-fn is_here(id: Uuid) -> bool {
+pub(crate) fn is_here(id: Uuid) -> bool {
     id.get_version_num() == Version::Custom as usize
 }

@@ -18,6 +18,7 @@ use cache::{
 };
 use domain::{ConnectorId, KeyId, TenantId};
 use runtime::{Clock, Process};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{here, is_here};
@@ -30,6 +31,7 @@ const LOOK: Duration = Duration::from_secs(5);
 const RENEW: u32 = 12;
 
 /// What a client holds of its session.
+#[derive(Clone, Debug)]
 pub(crate) struct Held {
     pub(crate) id: SessionId,
     pub(crate) owner: SessionOwner,
@@ -49,6 +51,8 @@ pub(crate) struct KeptSessions {
     clock: Arc<dyn Clock>,
     /// Until when the store was away, or had forgotten, as far as is known here.
     since: AtomicI64,
+    /// The same as the store last said when it was asked, for who has something to tell it.
+    told: watch::Sender<i64>,
     idle: Duration,
 }
 
@@ -64,6 +68,7 @@ impl KeptSessions {
             connected: Mutex::default(),
             clock,
             since: AtomicI64::new(0),
+            told: watch::Sender::new(0),
             idle: limits.idle,
         }
     }
@@ -76,6 +81,11 @@ impl KeptSessions {
     /// Whether other gateways may know this one.
     pub(crate) fn is_shared(&self, id: SessionId) -> bool {
         self.are_shared() && !is_here(id)
+    }
+
+    /// Changes whenever the store is found back: it was away, or has forgotten.
+    pub(crate) fn back(&self) -> watch::Receiver<i64> {
+        self.told.subscribe()
     }
 
     /// Begins a session; one that cannot be recorded now is noted here.
@@ -262,9 +272,14 @@ impl KeptSessions {
         let shutdown = process.shutdown.clone();
         process.tasks.disposable("memory of sessions", async move {
             for look in 0_u32.. {
-                let known = self.remembers_since(look.is_multiple_of(RENEW)).await;
-                if let Err(error) = known {
-                    tracing::debug!("since when sessions are remembered is not known: {error}");
+                match self.remembers_since(look.is_multiple_of(RENEW)).await {
+                    Ok(since) => {
+                        let told = &self.told;
+                        told.send_if_modified(|told| std::mem::replace(told, since) != since);
+                    }
+                    Err(error) => {
+                        tracing::debug!("since when sessions are remembered is not known: {error}");
+                    }
                 }
                 tokio::select! {
                     () = tokio::time::sleep(LOOK) => {}
@@ -347,9 +362,14 @@ impl KeptSessions {
     fn is_away<T>(&self, outcome: &Result<T, CacheError>) -> bool {
         let away = outcome.as_ref().is_err_and(CacheError::is_unavailable);
         if away {
-            self.since.fetch_max(self.now() + 1, Ordering::AcqRel);
+            self.note_away();
         }
         away
+    }
+
+    /// The store cannot be reached, as somebody has found who asked it for something else.
+    pub(crate) fn note_away(&self) {
+        self.since.fetch_max(self.now() + 1, Ordering::AcqRel);
     }
 
     fn now(&self) -> i64 {

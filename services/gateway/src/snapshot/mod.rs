@@ -14,7 +14,7 @@ use fabric::{ConnectorConfig, TenantConfig};
 
 pub(crate) use endpoint::Endpoint;
 pub(crate) use server_info::ServerInfo;
-pub(crate) use tools::{Listed, Place};
+pub(crate) use tools::{Listed, Place, Reads};
 pub(crate) use upstream::Upstream;
 
 use crate::access::Keys;

@@ -47,6 +47,19 @@ pub(crate) struct ToolEntry {
     pub(crate) wrapped: bool,
     /// It says that calling it twice does no harm (`readOnlyHint`, `idempotentHint`).
     pub(crate) repeatable: bool,
+    pub(crate) reads: Reads,
+}
+
+/// Whether a request changes nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Reads {
+    /// It may change something, as far as is known.
+    #[default]
+    Unknown,
+    /// Its server says so (`readOnlyHint`), which is a hint.
+    Declared,
+    /// We know what it does.
+    Surely,
 }
 
 impl Tools {
@@ -101,6 +114,7 @@ impl Tools {
                 modern,
             });
         }
+        let hints = hints(&definition.json);
         let entry = ToolEntry {
             upstream: place.0,
             place,
@@ -108,7 +122,12 @@ impl Tools {
             enabled: tool.enabled,
             header_params,
             wrapped,
-            repeatable: is_repeatable(&definition.json),
+            repeatable: hints.read_only || hints.idempotent,
+            reads: match (hints.read_only, upstream.is_native()) {
+                (true, true) => Reads::Surely,
+                (true, false) => Reads::Declared,
+                (false, _) => Reads::Unknown,
+            },
         };
         self.by_name.insert(exposed, entry);
         Ok(())
@@ -134,7 +153,14 @@ impl Listed {
     }
 }
 
-fn is_repeatable(definition: &RawValue) -> bool {
+/// What a tool says of itself; nothing where that is no boolean.
+#[derive(Default)]
+struct Hints {
+    read_only: bool,
+    idempotent: bool,
+}
+
+fn hints(definition: &RawValue) -> Hints {
     #[derive(Deserialize)]
     struct Tool {
         #[serde(default)]
@@ -148,12 +174,16 @@ fn is_repeatable(definition: &RawValue) -> bool {
     }
     // Many tools have none.
     if !definition.get().contains("Hint") {
-        return false;
+        return Hints::default();
     }
-    let hints = serde_json::from_str::<Tool>(definition.get()).map(|tool| tool.annotations);
-    hints.is_ok_and(|hints| {
-        hints.read_only_hint == Some(true) || hints.idempotent_hint == Some(true)
-    })
+    let tool = serde_json::from_str::<Tool>(definition.get());
+    tool.map_or_else(
+        |_| Hints::default(),
+        |Tool { annotations }| Hints {
+            read_only: annotations.read_only_hint == Some(true),
+            idempotent: annotations.idempotent_hint == Some(true),
+        },
+    )
 }
 
 fn header_params(definition: &RawValue) -> Result<HeaderParams, String> {

@@ -110,6 +110,11 @@ impl Upstream {
         self.server
     }
 
+    /// Whether its calls are ours, by a manifest.
+    pub(crate) fn is_native(&self) -> bool {
+        self.namespace.is_some()
+    }
+
     /// Whether it speaks 2026-07-28.
     pub(crate) fn is_modern(&self) -> bool {
         self.revision.is_some_and(ProtocolVersion::is_modern)

@@ -12,14 +12,14 @@ use crate::rounds::able;
 use crate::sse::{ACME, Stream, call, get, resume, session};
 use crate::two_gateways::asks_once;
 
-struct Cluster {
-    one: Rig,
-    two: Rig,
-    switch: Way,
-    store: Cache,
+pub(crate) struct Cluster {
+    pub(crate) one: Rig,
+    pub(crate) two: Rig,
+    pub(crate) switch: Way,
+    pub(crate) store: Cache,
 }
 
-fn cluster() -> Cluster {
+pub(crate) fn cluster() -> Cluster {
     let config = Config::default();
     let store = Cache::local(&config.cache_limits());
     let switch = Way::to(store.clone());

@@ -1,7 +1,9 @@
 //! What goes wrong upstream, in the words of each era.
 
 use bytes::Bytes;
+use domain::{ConnectorKind, ToolDefinition};
 use fabric::{Effect, Failure, FailureKind, InputRequired, Outcome, RpcError};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::rig::{Answer, Rig, result};
@@ -277,4 +279,55 @@ async fn unknown_members_and_the_trace_of_a_request_travel_and_what_is_ours_does
     let meta = String::from_utf8(call.request.meta.unwrap().to_vec()).unwrap();
     assert_eq!(meta, format!(r#"{{"x":1.0,"traceparent":"{parent}"}}"#));
     assert!(call.request.progress);
+}
+
+#[tokio::test]
+async fn of_a_call_that_was_lost_is_said_what_it_may_have_done() {
+    const LOST: &str = "the worker has gone";
+    let lost = || {
+        Outcome::Failed(Failure {
+            kind: FailureKind::Died,
+            message: LOST.to_owned(),
+            effect: Effect::Possible,
+        })
+    };
+    for (native, annotations, said) in [
+        (false, json!({}), "The call may have had an effect"),
+        (true, json!({}), "The call may have had an effect"),
+        (
+            false,
+            json!({"readOnlyHint": true}),
+            "The tool is declared read-only: trying again should do no harm.",
+        ),
+        (true, json!({"readOnlyHint": true}), ""),
+    ] {
+        let rig = Rig::new();
+        rig.source.change("acme", |config| {
+            let one = &mut config.connectors[0];
+            let tool = json!({
+                "name": "echo", "inputSchema": {"type": "object"}, "annotations": annotations,
+            });
+            let tool = RawValue::from_string(tool.to_string()).unwrap();
+            one.tools[0].definition = ToolDefinition::parse(tool).unwrap();
+            if native {
+                one.connector.kind = ConnectorKind::Native {
+                    catalog: "gitlab".to_owned(),
+                    base_url: None,
+                };
+            }
+        });
+        rig.worker.answers(move |_| lost());
+
+        let answer = rig.modern("tools/call", params("tools/call")).await.json();
+
+        let text = answer["result"]["content"][0]["text"].as_str().unwrap();
+        let (first, rest) = text.split_at(LOST.len());
+        assert_eq!(first, LOST, "{answer}");
+        assert!(rest.trim_start_matches(". ").starts_with(said), "{text}");
+        assert_eq!(rest.is_empty(), said.is_empty(), "{text}");
+        let calls = rig.worker.take_calls();
+        // Who chooses workers may choose another one for it, and is told so.
+        assert_eq!(calls.len(), 1);
+        assert_eq!(calls[0].request.only_reads, said.is_empty());
+    }
 }

@@ -28,6 +28,7 @@ mod lists;
 mod live;
 mod missed;
 mod modern;
+mod moving;
 mod reconnecting;
 mod refusals;
 mod resume;

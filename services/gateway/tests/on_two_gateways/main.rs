@@ -1,6 +1,6 @@
 //! The gateway's behaviour once more, on two gateways that share one Redis: each request goes to
 //! either of them, by chance. The tests are those of `it`, but for
-//! - `away` and `two_gateways`, which are about two gateways by themselves;
+//! - `away`, `moving` and `two_gateways`, which are about two gateways by themselves;
 //! - `interleavings`, which lets each of thousands of steps come to rest: over a store that takes
 //!   minutes.
 //!

@@ -37,7 +37,7 @@ impl LocalStreams {
         let now = Instant::now();
         let mut shelf = self.shelf(now);
         let Some(stream) = shelf.of(reader.session, reader.stream) else {
-            return Ok(Read::Lost);
+            return Ok(Read::Unknown);
         };
         if stream.turn != reader.turn {
             return Ok(Read::TakenOver);

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use cache::{Cache, LocalLimits, RedisConfig, RedisUrl, SessionLimits, StreamLimits};
+use bytes::Bytes;
+use cache::{Cache, LocalLimits, RedisConfig, RedisUrl, SessionLimits, SessionOwner, StreamLimits};
+use domain::{KeyId, TenantId};
 use futures_util::future::BoxFuture;
 use runtime::{Process, ShutdownTrigger, TimeOrderedIds};
 use testkit::redis::Redis;
@@ -34,6 +36,44 @@ pub(crate) const LIMITS: LocalLimits = LocalLimits {
     marks: 100,
     quotas: 100,
 };
+
+/// The session and the stream of stories that have one.
+pub(crate) const SESSION: Uuid = Uuid::from_u128(1);
+pub(crate) const STREAM: Uuid = Uuid::from_u128(11);
+
+/// Long enough that nothing expires while a story is told.
+pub(crate) fn lasting() -> LocalLimits {
+    let long = Duration::from_secs(60);
+    LocalLimits {
+        sessions: SessionLimits {
+            idle: long,
+            age: long,
+            ..LIMITS.sessions
+        },
+        streams: StreamLimits {
+            age: long,
+            unread: long,
+            events: 10_000,
+            ..LIMITS.streams
+        },
+        ..LIMITS
+    }
+}
+
+pub(crate) fn owner() -> SessionOwner {
+    SessionOwner {
+        tenant: TenantId::new(Uuid::from_u128(1)),
+        key: KeyId::new(Uuid::from_u128(2)),
+    }
+}
+
+pub(crate) fn text(n: u64) -> Bytes {
+    Bytes::from(format!("event {n}"))
+}
+
+pub(crate) async fn in_time<T>(work: impl Future<Output = T>) -> T {
+    timeout(Duration::from_secs(30), work).await.unwrap()
+}
 
 /// Something that keeps what a gateway gives it.
 pub(crate) trait Backend: Sync {
@@ -120,6 +160,13 @@ impl<S> OnRedis<S> {
     /// A node among those with the same prefix, that has found Redis.
     pub(crate) async fn node(&self, prefix: &str, limits: &LocalLimits) -> Cache {
         self.node_of(&self.process, prefix, limits).await
+    }
+
+    /// Two of them, for stories in which nothing expires.
+    pub(crate) async fn pair(&self, prefix: &str) -> (Cache, Cache) {
+        let limits = lasting();
+        let first = self.node(prefix, &limits).await;
+        (first, self.node(prefix, &limits).await)
     }
 
     /// The same, in a process of its own.

@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cache::{Cache, RedisConfig, SessionLimits, SessionOwner};
-use domain::{KeyId, TenantId};
+use cache::{Cache, RedisConfig};
 use runtime::{Process, TimeOrderedIds};
 use testkit::redis_pair::RedisPair;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
-use crate::backend::{LIMITS, OnRedis, works};
+use crate::backend::{OnRedis, lasting, owner, works};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -20,16 +19,7 @@ fn node(backend: &OnRedis<RedisPair>, process: &Process) -> Cache {
         replicated: true,
         ..backend.config("p")
     };
-    let long = Duration::from_secs(60);
-    let limits = cache::LocalLimits {
-        sessions: SessionLimits {
-            idle: long,
-            age: long,
-            ..LIMITS.sessions
-        },
-        ..LIMITS
-    };
-    Cache::redis(&config, &limits, process, Arc::new(TimeOrderedIds)).unwrap()
+    Cache::redis(&config, &lasting(), process, Arc::new(TimeOrderedIds)).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -39,13 +29,9 @@ async fn the_replica_that_was_promoted_is_used_also_when_the_former_primary_is_b
     let mut backend = OnRedis::new(pair, urls);
     let cache = node(&backend, &backend.process);
     works(&cache).await;
-    let owner = SessionOwner {
-        tenant: TenantId::new(Uuid::from_u128(1)),
-        key: KeyId::new(Uuid::from_u128(2)),
-    };
     let session = Uuid::from_u128(3);
     let facts = Bytes::from_static(b"facts");
-    cache.sessions.begin(session, owner, facts).await.unwrap();
+    cache.sessions.begin(session, owner(), facts).await.unwrap();
     backend.server.settle();
     let mut mailbox = cache.mailboxes.open(session, &["m"]).await.unwrap();
 

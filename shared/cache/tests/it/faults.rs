@@ -4,57 +4,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use cache::{
-    Cache, CacheError, Draw, LocalLimits, Rate, Read, RedisUrl, SessionLimits, SessionOwner,
-    StreamLimits,
-};
-use domain::{KeyId, TenantId};
+use cache::{Cache, CacheError, Draw, LocalLimits, Rate, Read, RedisUrl, StreamLimits};
 use futures_util::future::join_all;
 use runtime::{Process, TimeOrderedIds};
 use testkit::redis::Redis;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
-use crate::backend::{LIMITS, OnRedis, works};
+use crate::backend::{OnRedis, SESSION, STREAM, in_time, lasting, owner, text, works};
 
-const SESSION: Uuid = Uuid::from_u128(1);
-const STREAM: Uuid = Uuid::from_u128(11);
 /// What an operation may take: the time of `RedisConfig`, and something for a busy machine.
 const SOON: Duration = Duration::from_millis(1_500);
-
-fn limits() -> LocalLimits {
-    let long = Duration::from_secs(60);
-    LocalLimits {
-        sessions: SessionLimits {
-            idle: long,
-            age: long,
-            ..LIMITS.sessions
-        },
-        streams: StreamLimits {
-            age: long,
-            unread: long,
-            events: 10_000,
-            ..LIMITS.streams
-        },
-        ..LIMITS
-    }
-}
-
-fn owner() -> SessionOwner {
-    SessionOwner {
-        tenant: TenantId::new(Uuid::from_u128(1)),
-        key: KeyId::new(Uuid::from_u128(2)),
-    }
-}
-
-fn text(n: u64) -> Bytes {
-    Bytes::from(format!("event {n}"))
-}
-
-async fn in_time<T>(work: impl Future<Output = T>) -> T {
-    timeout(Duration::from_secs(30), work).await.unwrap()
-}
 
 /// Each kind of operation, and how it went.
 async fn each_operation(cache: &Cache) -> Vec<(&'static str, Result<(), CacheError>)> {
@@ -147,10 +107,7 @@ async fn read_all(cache: &Cache, last: u64) {
 
 /// Appends while something is done to Redis, and reads it all on another node.
 async fn keeps_all_events_while<S>(redis: &OnRedis<S>, done: impl Future<Output = ()>) {
-    let (first, second) = (
-        redis.node("events", &limits()).await,
-        redis.node("events", &limits()).await,
-    );
+    let (first, second) = redis.pair("events").await;
     first.streams.open(SESSION, STREAM).await.unwrap();
     let produce = async {
         for n in 1..=300 {
@@ -167,7 +124,7 @@ async fn keeps_all_events_while<S>(redis: &OnRedis<S>, done: impl Future<Output 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_redis_everything_fails_soon_and_says_that_it_is_unavailable() {
     let mut redis = OnRedis::start();
-    let cache = redis.node("p", &limits()).await;
+    let cache = redis.node("p", &lasting()).await;
     assert!(redis.process.readiness.degraded().is_empty());
     redis.server.stop();
 
@@ -204,7 +161,7 @@ async fn a_cache_is_made_while_redis_is_away_and_finds_it_later() {
     let mut redis = OnRedis::start();
     redis.server.stop();
     let ids = Arc::new(TimeOrderedIds);
-    let cache = Cache::redis(&redis.config("p"), &limits(), &redis.process, ids).unwrap();
+    let cache = Cache::redis(&redis.config("p"), &lasting(), &redis.process, ids).unwrap();
 
     let error = cache.sessions.touch(SESSION).await.unwrap_err();
 
@@ -216,10 +173,7 @@ async fn a_cache_is_made_while_redis_is_away_and_finds_it_later() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_redis_is_paused_nothing_piles_up_and_then_all_goes_on() {
     let redis = OnRedis::start();
-    let (cache, other) = (
-        redis.node("p", &limits()).await,
-        redis.node("p", &limits()).await,
-    );
+    let (cache, other) = redis.pair("p").await;
     cache
         .sessions
         .begin(SESSION, owner(), text(1))
@@ -280,13 +234,13 @@ async fn events_come_once_and_in_order_though_redis_is_paused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_emptied_redis_knows_nobody_any_more_and_serves_who_comes() {
     let redis = OnRedis::start();
-    let cache = redis.node("p", &limits()).await;
+    let cache = redis.node("p", &lasting()).await;
     let streams = LocalLimits {
         streams: StreamLimits {
             unread: Duration::from_millis(400),
-            ..limits().streams
+            ..lasting().streams
         },
-        ..limits()
+        ..lasting()
     };
     let reads = redis.node("p", &streams).await;
     cache
@@ -304,7 +258,7 @@ async fn an_emptied_redis_knows_nobody_any_more_and_serves_who_comes() {
         redis.server.flush();
     });
 
-    assert_eq!(read, Ok(Read::Lost), "who waits learns of it");
+    assert_eq!(read, Ok(Read::Unknown), "who waits learns of it");
     assert_eq!(cache.sessions.touch(SESSION).await, Ok(None));
     assert_eq!(
         cache.streams.append(SESSION, STREAM, text(1)).await,
@@ -324,7 +278,7 @@ async fn an_emptied_redis_knows_nobody_any_more_and_serves_who_comes() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mail_finds_its_own_node_without_redis_and_every_node_after() {
     let mut redis = OnRedis::start();
-    let cache = redis.node("p", &limits()).await;
+    let cache = redis.node("p", &lasting()).await;
     redis.server.stop();
 
     let mut mailbox = cache.mailboxes.open(SESSION, &["m"]).await.unwrap();
@@ -332,7 +286,7 @@ async fn mail_finds_its_own_node_without_redis_and_every_node_after() {
     assert_eq!(in_time(mailbox.next()).await.unwrap(), text(1));
     redis.server.restart();
 
-    let other = redis.node("p", &limits()).await;
+    let other = redis.node("p", &lasting()).await;
     let left = other.mailboxes.leave(SESSION, "m", text(2)).await;
     assert_eq!(left, Ok(true), "whether its node was heard of or not");
     let within = Duration::from_secs(4);
@@ -349,7 +303,7 @@ async fn mail_finds_its_own_node_without_redis_and_every_node_after() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_key_expires_and_idle_nodes_hold_two_connections_each() {
     let redis = OnRedis::start();
-    let cache = redis.node("p", &limits()).await;
+    let cache = redis.node("p", &lasting()).await;
     let _mailbox = cache.mailboxes.open(SESSION, &["m"]).await.unwrap();
     for (what, outcome) in each_operation(&cache).await {
         assert_eq!(outcome, Ok(()), "{what}");
@@ -395,9 +349,9 @@ async fn a_password_and_a_socket_are_used_and_a_wrong_password_is_told_without_i
     let backend = |url: String| OnRedis::new((), vec![url]);
 
     let by_name = backend(format!("redis://gateway:pa55word@{}", redis.address()));
-    by_name.node("p", &limits()).await;
+    by_name.node("p", &lasting()).await;
     let by_socket = backend(redis.socket_url());
-    by_socket.node("p", &limits()).await;
+    by_socket.node("p", &lasting()).await;
 
     let wrong = backend(format!("redis://gateway:wr0ngword@{}", redis.address()));
     let mut config = wrong.config("p");
@@ -406,7 +360,7 @@ async fn a_password_and_a_socket_are_used_and_a_wrong_password_is_told_without_i
         redis.address()
     ))];
     let (_trigger, process) = Process::new();
-    let cache = Cache::redis(&config, &limits(), &process, Arc::new(TimeOrderedIds)).unwrap();
+    let cache = Cache::redis(&config, &lasting(), &process, Arc::new(TimeOrderedIds)).unwrap();
     in_time(async {
         while process.readiness.degraded().is_empty() {
             sleep(Duration::from_millis(10)).await;
@@ -438,7 +392,7 @@ async fn events_come_once_and_in_order_though_a_replica_is_promoted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_that_lost_a_master_serves_the_rest_and_soon_all_of_it() {
     let mut redis = OnRedis::start_cluster();
-    let cache = redis.node("p", &limits()).await;
+    let cache = redis.node("p", &lasting()).await;
     let ids: Vec<Uuid> = (1..=100).map(Uuid::from_u128).collect();
     for id in &ids {
         cache.sessions.begin(*id, owner(), text(1)).await.unwrap();
@@ -490,7 +444,7 @@ async fn tls_is_spoken_with_an_authority_of_our_own_and_with_no_other() {
         let mut config = backend.config("p");
         config.ca_file = ca_file;
         let ids = Arc::new(TimeOrderedIds);
-        Cache::redis(&config, &limits(), &backend.process, ids).unwrap()
+        Cache::redis(&config, &lasting(), &backend.process, ids).unwrap()
     };
 
     let trusting = make(Some(path("cert.pem").into()));

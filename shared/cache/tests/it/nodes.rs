@@ -3,44 +3,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use cache::{Cache, Changed, LocalLimits, Read, Reader, SessionLimits, SessionOwner, StreamLimits};
-use domain::{KeyId, TenantId};
+use cache::{Cache, Changed, LocalLimits, Read, Reader, SessionLimits};
 use futures_util::future::join_all;
 use runtime::Process;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
-use crate::backend::{LIMITS, OnRedis};
-
-const SESSION: Uuid = Uuid::from_u128(1);
-const STREAM: Uuid = Uuid::from_u128(11);
-
-/// Long enough that nothing expires while a story is told.
-fn limits() -> LocalLimits {
-    let long = Duration::from_secs(60);
-    LocalLimits {
-        sessions: SessionLimits {
-            idle: long,
-            age: long,
-            ..LIMITS.sessions
-        },
-        streams: StreamLimits {
-            age: long,
-            unread: long,
-            events: 10_000,
-            ..LIMITS.streams
-        },
-        ..LIMITS
-    }
-}
-
-fn text(n: u64) -> Bytes {
-    Bytes::from(format!("event {n}"))
-}
-
-async fn in_time<T>(work: impl Future<Output = T>) -> T {
-    timeout(Duration::from_secs(20), work).await.unwrap()
-}
+use crate::backend::{OnRedis, SESSION, STREAM, in_time, lasting, owner, text};
 
 async fn append(cache: &Cache, message: Bytes) -> Option<u64> {
     let appended = cache.streams.append(SESSION, STREAM, message).await;
@@ -109,10 +78,7 @@ async fn a_stream_is_taken_up_from_another_node_while_it_is_produced<S>(
     redis: &OnRedis<S>,
     prefix: &str,
 ) {
-    let (first, second) = (
-        redis.node(prefix, &limits()).await,
-        redis.node(prefix, &limits()).await,
-    );
+    let (first, second) = redis.pair(prefix).await;
     first.streams.open(SESSION, STREAM).await.unwrap();
     let reader = attach(&first, 0).await.unwrap();
 
@@ -140,10 +106,7 @@ async fn a_newer_reader_of_another_node_takes_over_and_the_older_ends<S>(
     redis: &OnRedis<S>,
     prefix: &str,
 ) {
-    let (first, second) = (
-        redis.node(prefix, &limits()).await,
-        redis.node(prefix, &limits()).await,
-    );
+    let (first, second) = redis.pair(prefix).await;
     first.streams.open(SESSION, STREAM).await.unwrap();
     let older = attach(&first, 0).await.unwrap();
 
@@ -163,8 +126,8 @@ async fn the_stream_of_a_node_that_is_gone_ends_with_its_last_words<S>(
     prefix: &str,
 ) {
     let (trigger, process) = Process::new();
-    let lost = redis.node_of(&process, prefix, &limits()).await;
-    let second = redis.node(prefix, &limits()).await;
+    let lost = redis.node_of(&process, prefix, &lasting()).await;
+    let second = redis.node(prefix, &lasting()).await;
     lost.streams.open(SESSION, STREAM).await.unwrap();
     let words = Bytes::from_static(b"gone");
     lost.streams
@@ -189,8 +152,8 @@ async fn a_node_that_goes_is_missed_by_a_reader_that_asks_anew<S>(
     prefix: &str,
 ) {
     let (trigger, process) = Process::new();
-    let lost = redis.node_of(&process, prefix, &limits()).await;
-    let second = redis.node(prefix, &limits()).await;
+    let lost = redis.node_of(&process, prefix, &lasting()).await;
+    let second = redis.node(prefix, &lasting()).await;
     lost.streams.open(SESSION, STREAM).await.unwrap();
     lost.streams
         .bequeath(SESSION, STREAM, Bytes::new())
@@ -213,10 +176,7 @@ async fn a_node_that_goes_is_missed_by_a_reader_that_asks_anew<S>(
 }
 
 async fn what_is_left_for_a_name_waits_until_somebody_has_it<S>(redis: &OnRedis<S>, prefix: &str) {
-    let (first, second) = (
-        redis.node(prefix, &limits()).await,
-        redis.node(prefix, &limits()).await,
-    );
+    let (first, second) = redis.pair(prefix).await;
     let leave = async |name, n| {
         let left = second.mailboxes.leave(SESSION, name, text(n)).await;
         left.unwrap()
@@ -257,10 +217,7 @@ async fn a_node_that_lives_but_says_nothing_is_not_taken_for_gone<S>(
     redis: &OnRedis<S>,
     prefix: &str,
 ) {
-    let (first, second) = (
-        redis.node(prefix, &limits()).await,
-        redis.node(prefix, &limits()).await,
-    );
+    let (first, second) = redis.pair(prefix).await;
     first.streams.open(SESSION, STREAM).await.unwrap();
     let words = Bytes::from_static(b"gone");
     first
@@ -280,10 +237,7 @@ async fn a_newer_standalone_stream_of_another_node_closes_the_one_before<S>(
     redis: &OnRedis<S>,
     prefix: &str,
 ) {
-    let (first, second) = (
-        redis.node(prefix, &limits()).await,
-        redis.node(prefix, &limits()).await,
-    );
+    let (first, second) = redis.pair(prefix).await;
     let newer = Uuid::from_u128(12);
     for (node, stream) in [(&first, STREAM), (&second, newer)] {
         node.streams.open(SESSION, stream).await.unwrap();
@@ -309,10 +263,7 @@ async fn a_standalone_stream_hears_only_from_the_node_that_it_is_read_at<S>(
     redis: &OnRedis<S>,
     prefix: &str,
 ) {
-    let (first, second) = (
-        redis.node(prefix, &limits()).await,
-        redis.node(prefix, &limits()).await,
-    );
+    let (first, second) = redis.pair(prefix).await;
     first.streams.open(SESSION, STREAM).await.unwrap();
     first
         .streams
@@ -333,10 +284,7 @@ async fn mail_reaches_the_node_that_waits_however_early_it_comes<S>(
     redis: &OnRedis<S>,
     prefix: &str,
 ) {
-    let (first, second) = (
-        redis.node(prefix, &limits()).await,
-        redis.node(prefix, &limits()).await,
-    );
+    let (first, second) = redis.pair(prefix).await;
     let mut mailbox = first
         .mailboxes
         .open(SESSION, &["r:1", "c:x"])
@@ -372,10 +320,7 @@ async fn mail_that_comes_through_both_nodes_at_once_all_arrives<S>(
     redis: &OnRedis<S>,
     prefix: &str,
 ) {
-    let (first, second) = (
-        redis.node(prefix, &limits()).await,
-        redis.node(prefix, &limits()).await,
-    );
+    let (first, second) = redis.pair(prefix).await;
     let mut mailbox = first.mailboxes.open(SESSION, &["c:x"]).await.unwrap();
 
     for round in 0..100 {
@@ -406,10 +351,7 @@ async fn a_name_that_a_newer_mailbox_of_another_node_took_leads_there<S>(
     redis: &OnRedis<S>,
     prefix: &str,
 ) {
-    let (first, second) = (
-        redis.node(prefix, &limits()).await,
-        redis.node(prefix, &limits()).await,
-    );
+    let (first, second) = redis.pair(prefix).await;
     let mut old = first
         .mailboxes
         .open(SESSION, &["r:1", "c:x"])
@@ -435,10 +377,7 @@ async fn a_name_that_a_newer_mailbox_of_another_node_took_leads_there<S>(
 }
 
 async fn a_full_mailbox_of_another_node_refuses<S>(redis: &OnRedis<S>, prefix: &str) {
-    let (first, second) = (
-        redis.node(prefix, &limits()).await,
-        redis.node(prefix, &limits()).await,
-    );
+    let (first, second) = redis.pair(prefix).await;
     let mut mailbox = first.mailboxes.open(SESSION, &["m"]).await.unwrap();
 
     let mut sent = 0;
@@ -464,10 +403,8 @@ async fn a_full_mailbox_of_another_node_refuses<S>(redis: &OnRedis<S>, prefix: &
 }
 
 async fn of_all_who_race_for_a_mark_one_gets_it<S>(redis: &OnRedis<S>, prefix: &str) {
-    let nodes = [
-        redis.node(prefix, &limits()).await,
-        redis.node(prefix, &limits()).await,
-    ];
+    let (first, second) = redis.pair(prefix).await;
+    let nodes = [first, second];
 
     for round in 0..50 {
         let takes = (0..8).map(|n| {
@@ -485,24 +422,22 @@ async fn a_cap_holds_over_all_nodes<S>(redis: &OnRedis<S>, prefix: &str) {
     let limits = LocalLimits {
         sessions: SessionLimits {
             per_owner: 10,
-            ..limits().sessions
+            ..lasting().sessions
         },
-        ..limits()
+        ..lasting()
     };
     let nodes = [
         redis.node(prefix, &limits).await,
         redis.node(prefix, &limits).await,
     ];
-    let owner = SessionOwner {
-        tenant: TenantId::new(Uuid::from_u128(1)),
-        key: KeyId::new(Uuid::from_u128(2)),
-    };
     let id = |n: usize| Uuid::from_u128(100 + n as u128);
 
     for round in 0..5 {
         let begins = (0..8).map(|n| {
             let cache: &Cache = &nodes[n % 2];
-            cache.sessions.begin(id(8 * round + n), owner, Bytes::new())
+            cache
+                .sessions
+                .begin(id(8 * round + n), owner(), Bytes::new())
         });
         join_all(begins).await.into_iter().for_each(Result::unwrap);
     }
@@ -524,15 +459,8 @@ async fn a_session_that_ended_on_one_node_has_ended_on_all_for_good<S>(
     redis: &OnRedis<S>,
     prefix: &str,
 ) {
-    let (first, second) = (
-        redis.node(prefix, &limits()).await,
-        redis.node(prefix, &limits()).await,
-    );
-    let owner = SessionOwner {
-        tenant: TenantId::new(Uuid::from_u128(1)),
-        key: KeyId::new(Uuid::from_u128(2)),
-    };
-    let begin = async |cache: &Cache| cache.sessions.begin(SESSION, owner, text(1)).await;
+    let (first, second) = redis.pair(prefix).await;
+    let begin = async |cache: &Cache| cache.sessions.begin(SESSION, owner(), text(1)).await;
     begin(&first).await.unwrap();
     let changed = second.sessions.subscribe(SESSION, "a:1").await.unwrap();
     assert_eq!(changed, Changed::Done);

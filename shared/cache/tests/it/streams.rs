@@ -142,7 +142,7 @@ async fn a_stream_is_unknown_to_every_other_session(backend: &impl Backend) {
         session: OTHER,
         ..reader
     };
-    assert_eq!(read(&cache, forged, 0).await, Read::Lost);
+    assert_eq!(read(&cache, forged, 0).await, Read::Unknown);
     assert_eq!(append(&cache, Uuid::from_u128(9), "b").await, None);
     assert_eq!(append_to(&cache, OTHER, stream, "b").await, None);
     cache.streams.close(OTHER, stream).await.unwrap();
@@ -375,7 +375,7 @@ async fn a_forgotten_sessions_streams_are_lost_to_who_waits(backend: &impl Backe
     let (found, forgotten) = tokio::join!(read(&cache, reader, 0), cache.streams.forget(SESSION));
     forgotten.unwrap();
 
-    assert_eq!(found, Read::Lost);
+    assert_eq!(found, Read::Unknown);
     assert_eq!(append(&cache, stream, "a").await, None);
     assert_eq!(append_to(&cache, OTHER, others, "a").await, Some(1));
     let idle = attach_behind(&cache, OTHER, others, 0).await.unwrap();

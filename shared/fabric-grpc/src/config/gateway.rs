@@ -2,7 +2,7 @@
 //! up to date by the line.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering, fence};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -28,6 +28,9 @@ use crate::convert::{platform_from, tenant_config_from, tenant_config_to};
 
 /// What readiness calls configuration that could not be brought up to date.
 const NAME: &str = "configuration";
+
+/// How often a tenant is fetched in a row while changes of it are told.
+const FETCHES: usize = 3;
 
 /// Bounds of what a gateway holds.
 #[derive(Clone, Debug)]
@@ -223,8 +226,24 @@ impl GatewayConfig {
         Ok(answer.await?.into_inner().config)
     }
 
-    /// Fetches a tenant and holds it.
+    /// Fetches a tenant and holds it. A change that is told while it is fetched for the first time
+    /// finds nothing to bring up to date: what was fetched is, here.
     async fn refresh(&self, slug: &str, held: &Held) -> Result<(), SourceError> {
+        for _ in 0..FETCHES {
+            let revision = self.fetch_and_hold(slug, held).await?;
+            // In the order of all: whoever is told after this look finds what is held.
+            fence(Ordering::SeqCst);
+            if held.wanted.load(Ordering::Acquire) <= revision {
+                break;
+            }
+        }
+        self.unwritten().insert(Some(slug.to_owned()));
+        self.write.notify_one();
+        Ok(())
+    }
+
+    /// Fetches a tenant once and holds it, unless something newer is held. Of which revision it is.
+    async fn fetch_and_hold(&self, slug: &str, held: &Held) -> Result<i64, SourceError> {
         // What is read now is at least as new as what was told by now.
         let wanted = held.wanted.load(Ordering::Acquire);
         let told = self.fetch(slug).await.map_err(source_error)?;
@@ -244,9 +263,7 @@ impl GatewayConfig {
             Some(current) if current.revision > known.revision => Some(current.clone()),
             _ => Some(known.clone()),
         });
-        self.unwritten().insert(Some(slug.to_owned()));
-        self.write.notify_one();
-        Ok(())
+        Ok(revision)
     }
 
     async fn refresh_platform(&self) -> Result<(), SourceError> {
@@ -267,7 +284,9 @@ impl GatewayConfig {
         let Some(held) = self.tenants.get(slug) else {
             return Ok(0);
         };
-        // What nobody has asked for is read when somebody does.
+        // What nobody has asked for is read when somebody does; who does so now looks at what was
+        // told before this.
+        fence(Ordering::SeqCst);
         if held.current.load().is_some() {
             self.refresh(slug, &held).await?;
         }

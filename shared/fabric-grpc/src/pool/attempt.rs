@@ -18,6 +18,8 @@ pub(super) enum Attempt {
     Ended(Outcome),
     /// Nothing was begun.
     Refused(Refused),
+    /// The worker has gone, and what became of the call nobody knows.
+    Lost,
 }
 
 impl Member {
@@ -69,10 +71,14 @@ impl Member {
                             state::name_in(&mut outcome, &self.node);
                             outcome
                         }
-                        Err(_) => died("the worker's answer cannot be read"),
+                        Err(_) => Outcome::Failed(Failure {
+                            kind: FailureKind::Died,
+                            message: "the worker's answer cannot be read".to_owned(),
+                            effect: Effect::Possible,
+                        }),
                     });
                 }
-                None => return Attempt::Ended(died(GONE)),
+                None => return Attempt::Lost,
             }
         }
     }
@@ -85,16 +91,6 @@ impl Member {
             return Attempt::Refused(refused);
         }
         tracing::debug!(worker = %self.node, "a call broke off: {status}");
-        Attempt::Ended(died(GONE))
+        Attempt::Lost
     }
-}
-
-const GONE: &str = "the worker that ran the call has gone";
-
-fn died(message: &str) -> Outcome {
-    Outcome::Failed(Failure {
-        kind: FailureKind::Died,
-        message: message.to_owned(),
-        effect: Effect::Possible,
-    })
 }

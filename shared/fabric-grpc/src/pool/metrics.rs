@@ -25,12 +25,12 @@ impl PoolMetrics {
     pub(super) fn register(&self, metrics: &Metrics) {
         metrics.register(
             "fabric_attempts",
-            "Calls that were handed to a worker, by outcome: all but `ended` say that the worker began nothing",
+            "Calls that were handed to a worker, by outcome: all but `ended` and `lost` say that the worker began nothing",
             self.attempts.clone(),
         );
         metrics.register(
             "fabric_retries",
-            "Calls that were handed to a further worker, because the one before began nothing",
+            "Calls that were handed to a further worker, because the one before began nothing, or was lost with a call that only reads",
             self.retries.clone(),
         );
         metrics.register(
@@ -44,6 +44,7 @@ impl PoolMetrics {
         let outcome = match attempt {
             Attempt::Ended(_) => "ended",
             Attempt::Refused(why) => why.as_str(),
+            Attempt::Lost => "lost",
         };
         self.attempts.get_or_create(&Labels { outcome }).inc();
     }

@@ -189,6 +189,7 @@ fn failed(kind: FailureKind, message: &str, effect: Effect) -> Outcome {
 impl Inner {
     async fn run(&self, mut call: Call, events: Option<&Events>, begun: Instant) -> Outcome {
         let (method, affinity, deadline) = (call.request.method, call.affinity, call.deadline);
+        let only_reads = call.request.only_reads;
         let inputs = call.request.inputs.as_mut();
         let named = inputs.and_then(|inputs| state::take_node(inputs.state.as_mut()?));
         let place = Place::of(&call);
@@ -199,6 +200,8 @@ impl Inner {
         }
         let ends = matches!(method, Method::GiveUp | Method::Reply);
         let (mut refused, mut tried) = (None, false);
+        // Whether a worker was lost with it, and since when one is looked for.
+        let (mut lost, mut since) = (false, begun);
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());
             changed.as_mut().enable();
@@ -225,6 +228,11 @@ impl Inner {
                         Some(failure) => refused = Some((Refused::Busy, Some(failure.clone()))),
                         None => return outcome,
                     },
+                    Attempt::Lost if only_reads && !lost => {
+                        tracing::debug!(worker = %member.node, "what it only read is read elsewhere");
+                        (lost, since) = (true, Instant::now());
+                    }
+                    Attempt::Lost => return gone(only_reads),
                     Attempt::Refused(Refused::Busy) if affinity == Affinity::Connector => {
                         return failed(FailureKind::Busy, BUSY, Effect::None);
                     }
@@ -238,11 +246,8 @@ impl Inner {
                     return Outcome::Result(bytes::Bytes::from_static(b"{}"));
                 }
             }
-            let left = self
-                .config
-                .worker_patience
-                .min(deadline)
-                .saturating_sub(begun.elapsed());
+            let left = self.config.worker_patience.saturating_sub(since.elapsed());
+            let left = left.min(deadline.saturating_sub(begun.elapsed()));
             let nobody = matches!(
                 refused,
                 None | Some((Refused::NotSent | Refused::Draining, None))
@@ -266,6 +271,9 @@ impl Inner {
                         unknown";
             return failed(FailureKind::Forgotten, text, Effect::Possible);
         }
+        if lost {
+            return gone(only_reads);
+        }
         match refused {
             Some((_, Some(failure))) => Outcome::Failed(failure),
             Some((Refused::Busy, None)) => failed(FailureKind::Busy, BUSY, Effect::None),
@@ -281,6 +289,19 @@ impl Inner {
             None => failed(FailureKind::Unreachable, "there is no worker", Effect::None),
         }
     }
+}
+
+/// Its worker has gone, and nobody else has run it.
+fn gone(only_reads: bool) -> Outcome {
+    let effect = match only_reads {
+        true => Effect::None,
+        false => Effect::Possible,
+    };
+    failed(
+        FailureKind::Died,
+        "the worker that ran the call has gone",
+        effect,
+    )
 }
 
 const BUSY: &str = "the workers have too many calls already";

@@ -86,6 +86,38 @@ async fn a_worker_killed_in_mid_call_is_told_within_two_seconds_as_perhaps_done(
 }
 
 #[tokio::test]
+async fn what_only_reads_is_read_once_more_where_another_worker_is() {
+    for second in [Worker::answering("\"other\""), Worker::hanging()] {
+        let answers = second.begun.clone();
+        let (first, second) = (Behind::new(Worker::hanging()), Behind::new(second));
+        let pool = pool(vec![first.told("w1")]);
+        let mut read = call();
+        read.request.only_reads = true;
+        let running = pool.execute(read, None);
+        let killing = async {
+            first.worker.begun.notified().await;
+            pool.set(vec![first.told("w1"), second.told("w2")]);
+            first.served.kill();
+            answers.notified().await;
+            second.served.kill();
+        };
+
+        let (outcome, ()) = within(async { tokio::join!(running, killing) }).await;
+
+        assert_eq!((first.worker.count(), second.worker.count()), (1, 1));
+        let Outcome::Failed(failure) = outcome else {
+            assert_eq!(text(&outcome), "\"other\"");
+            continue;
+        };
+        // A second worker was lost with it: that is enough, and nothing can have happened.
+        assert_eq!(
+            (failure.kind, failure.effect),
+            (FailureKind::Died, Effect::None)
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_peer_that_is_silent_is_noticed_within_a_few_seconds() {
     // It takes connections and says nothing, as after a cut cable.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -24,6 +24,9 @@ struct Plane {
     latest: watch::Sender<i64>,
     workers: watch::Sender<Arc<[WorkerAddress]>>,
     reports: watch::Sender<BTreeMap<String, NodeReport>>,
+    /// Whether what was read of tenants is on its way for now, and how often it has been read.
+    slow: watch::Sender<bool>,
+    reads: watch::Sender<usize>,
 }
 
 #[derive(Default)]
@@ -43,6 +46,8 @@ impl Plane {
             latest: watch::Sender::new(0),
             workers: watch::Sender::new(Arc::default()),
             reports: watch::Sender::default(),
+            slow: watch::Sender::default(),
+            reads: watch::Sender::default(),
         })
     }
 
@@ -108,13 +113,19 @@ impl ConfigSource for Plane {
         slug: &'a str,
     ) -> BoxFuture<'a, Result<Option<TenantConfig>, SourceError>> {
         Box::pin(async move {
-            let state = self.state.lock().unwrap();
-            if state.broken {
-                return Err(SourceError("no database".to_owned()));
-            }
-            let revision = state.log.len() as i64;
-            let name = state.tenants.get(slug);
-            Ok(name.map(|name| config(slug, name, revision)))
+            let read = {
+                let state = self.state.lock().unwrap();
+                if state.broken {
+                    return Err(SourceError("no database".to_owned()));
+                }
+                let revision = state.log.len() as i64;
+                let name = state.tenants.get(slug);
+                name.map(|name| config(slug, name, revision))
+            };
+            self.reads.send_modify(|reads| *reads += 1);
+            let mut slow = self.slow.subscribe();
+            slow.wait_for(|slow| !slow).await.unwrap();
+            Ok(read)
         })
     }
 
@@ -300,6 +311,32 @@ async fn a_change_is_there_to_be_read_before_it_is_told_and_then_reported() {
     ] {
         let it = |(subject, revision): &(Subject, i64)| *subject == told.0 && *revision >= told.1;
         assert!(heard.iter().any(it), "{told:?} in {heard:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_changes_while_a_tenant_is_read_for_the_first_time_is_not_missed() {
+    for before in [None, Some("before")] {
+        let (plane, state) = (Plane::new(), tempfile::tempdir().unwrap());
+        plane.change("acme", before);
+        let served = serve(&plane);
+        let gateway = Following::start(&[served.address], state.path())
+            .await
+            .unwrap();
+        plane.enforced(1).await;
+        plane.slow.send_replace(true);
+
+        let (found, ()) = tokio::join!(gateway.name("acme"), async {
+            let mut reads = plane.reads.subscribe();
+            within(reads.wait_for(|reads| *reads == 1)).await.unwrap();
+            let changed = plane.change("acme", Some("after"));
+            // It is told of, and nothing that is held is older.
+            plane.enforced(changed).await;
+            plane.slow.send_replace(false);
+        });
+
+        assert_eq!(found.as_deref(), Some("after"), "{before:?}");
+        assert_eq!(gateway.name("acme").await.as_deref(), Some("after"));
     }
 }
 

@@ -3,7 +3,7 @@
 local id, after = ARGV[3], tonumber(ARGV[5])
 local stream, events, infos = parts(id)
 local facts = redis.call('HMGET', stream, 'last', 'ended', 'turn', 'producer')
-if not facts[1] then return 'lost' end
+if not facts[1] then return 'unknown' end
 if tonumber(facts[3]) ~= tonumber(ARGV[4]) then return 'taken' end
 local kept = redis.call('LLEN', events)
 local wanted = tonumber(facts[1]) - after

@@ -245,6 +245,7 @@ impl RedisStreams {
                 b"wait" => Found::Nothing(None),
                 b"end" => Found::Read(Read::End),
                 b"taken" => Found::Read(Read::TakenOver),
+                b"unknown" => Found::Read(Read::Unknown),
                 word => match word.strip_prefix(b"wait") {
                     Some(node) => Found::Nothing(Some(String::from_utf8_lossy(node).into())),
                     None => Found::Read(Read::Lost),
