@@ -71,6 +71,14 @@ impl Failure {
         }
     }
 
+    /// The status that the server answered with, if it did.
+    pub(super) fn status(&self) -> Option<u64> {
+        match self {
+            Self::Answered(problem) => problem.document.get("status")?.as_u64(),
+            Self::Failed { .. } | Self::Usage(_) | Self::Output(_) => None,
+        }
+    }
+
     pub(super) fn exit_code(&self) -> u8 {
         match self {
             // The reader went away, having read enough.

@@ -17,7 +17,7 @@ pub(super) struct SecretSource {
     /// Take the secret (a service's token) from this environment variable.
     #[arg(long, value_name = "VAR", group = "secret", help_heading = "Secrets")]
     secret_from_env: Option<String>,
-    /// Take the secret from this file.
+    /// Take the secret from this file; `-` is standard input.
     #[arg(long, value_name = "PATH", group = "secret", help_heading = "Secrets")]
     secret_from_file: Option<PathBuf>,
     /// Ask for the secret.
@@ -32,7 +32,7 @@ impl SecretSource {
             return terminal.variable(variable).map(Some);
         }
         if let Some(path) = &self.secret_from_file {
-            return from_file(path).map(Some);
+            return from_file(path, terminal).map(Some);
         }
         if !self.secret_prompt {
             return Ok(None);
@@ -49,11 +49,19 @@ impl SecretSource {
     }
 }
 
-fn from_file(path: &Path) -> Result<String, Failure> {
+/// The secret in a file, or on standard input where the path is `-`.
+pub(super) fn from_file(path: &Path, terminal: &mut Terminal) -> Result<String, Failure> {
     let refuse = |why: &str| Failure::Usage(format!("cannot use {}: {why}", path.display()));
-    let file = File::open(path).map_err(|error| refuse(&error.to_string()))?;
+    let mut file;
+    let source: &mut dyn Read = if path == Path::new("-") {
+        &mut *terminal.input
+    } else {
+        file = File::open(path).map_err(|error| refuse(&error.to_string()))?;
+        &mut file
+    };
     let mut text = String::new();
-    file.take(SECRET_MAX_BYTES + 1)
+    source
+        .take(SECRET_MAX_BYTES + 1)
         .read_to_string(&mut text)
         .map_err(|error| refuse(&error.to_string()))?;
     if text.len() as u64 > SECRET_MAX_BYTES {

@@ -1,7 +1,7 @@
 //! Where a command reads and writes, as an argument, so that tests can be at the other end.
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, Read, Write};
 
 use serde_json::Value;
 
@@ -17,6 +17,7 @@ pub(super) type Question<T> = dyn FnMut(&str) -> io::Result<T> + Send;
 pub(super) struct Terminal {
     pub(super) out: Box<dyn Write + Send>,
     pub(super) err: Box<dyn Write + Send>,
+    pub(super) input: Box<dyn Read + Send>,
     /// Whether a person watches standard error.
     pub(super) watched: bool,
     pub(super) environment: Box<Environment>,
@@ -31,6 +32,7 @@ impl Terminal {
         Self {
             out: Box::new(io::stdout()),
             err: Box::new(io::stderr()),
+            input: Box::new(io::stdin()),
             watched: io::stderr().is_terminal(),
             // The variables that a user names, not configuration of ours.
             environment: Box::new(|name| std::env::var_os(name)),

@@ -3,6 +3,7 @@
 mod add;
 mod lint;
 mod secrets;
+mod types;
 
 use std::time::Duration;
 
@@ -24,11 +25,6 @@ const SYNC_PATIENCE: Duration =
 /// mark it as changed, or serve it.
 const RULES_FOR_CHANGES: [&str; 3] = ["hold", "warn", "accept"];
 
-const TYPES: &[Column] = &[
-    ("TYPE", "/type"),
-    ("NAME", "/display_name"),
-    ("TOOLS", "/tools"),
-];
 const LIST: &[Column] = &[
     ("SLUG", "/slug"),
     ("TYPE", "/type"),
@@ -67,7 +63,7 @@ const PROCESS: &[Column] = &[
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConnectorCommand {
-    /// List what a connector can be.
+    /// List what a connector can be, and what must be said of it.
     Types,
     /// Connect a service or an MCP server, and read its tools.
     Add(Box<add::AddArgs>),
@@ -156,10 +152,7 @@ pub(crate) struct Change {
 
 pub(super) async fn run(command: ConnectorCommand, cli: &mut Cli<'_>) -> Result<(), Failure> {
     match command {
-        ConnectorCommand::Types => {
-            let types = cli.api()?.get(&["connector-types"]).await?;
-            cli.show_list(&types, "types", TYPES)
-        }
+        ConnectorCommand::Types => types::run(cli).await,
         ConnectorCommand::Add(args) => add::run(*args, cli).await,
         ConnectorCommand::List { tenant } => {
             let path = ["tenants", &tenant, "connectors"];

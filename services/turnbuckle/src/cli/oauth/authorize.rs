@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{OfTenant, SHOW, read};
+use super::{ForKey, OfTenant, SHOW, read};
 use crate::cli::api::Api;
 use crate::cli::args::{Format, parse_name};
 use crate::cli::output::{Column, plain};
@@ -30,9 +30,8 @@ pub(crate) struct AuthorizeArgs {
     connector: String,
     #[command(flatten)]
     tenant: OfTenant,
-    /// For the calls of one key alone: the one with this id, or the one that is used here.
-    #[arg(long, value_name = "ID", num_args = 0..=1, require_equals = true)]
-    for_key: Option<Option<String>>,
+    #[command(flatten)]
+    key: ForKey,
     /// Connect an account again, instead of a new one.
     #[arg(long, value_name = "ID")]
     account: Option<String>,
@@ -49,13 +48,8 @@ pub(crate) struct AuthorizeArgs {
 
 pub(super) async fn run(args: AuthorizeArgs, api: &Api, cli: &mut Cli<'_>) -> Result<(), Failure> {
     let mut body = json!({"scopes": args.scope});
-    match args.for_key {
-        None => {}
-        Some(Some(id)) => body["key"] = id.into(),
-        Some(None) => {
-            let own = api.get(&["whoami"]).await?;
-            body["key"] = own.pointer("/key/id").cloned().unwrap_or_default();
-        }
+    if let Some(key) = args.key.find(api).await? {
+        body["key"] = key;
     }
     if let Some(account) = args.account {
         body["account"] = account.into();

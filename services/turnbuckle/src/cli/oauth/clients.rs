@@ -1,10 +1,9 @@
 //! `turnbuckle oauth clients …`
 
-use std::str::FromStr;
-
 use clap::{Args, Subcommand};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::Variable;
 use crate::cli::api::Api;
 use crate::cli::args::parse_name;
 use crate::cli::output::Column;
@@ -18,6 +17,7 @@ const LIST: &[Column] = &[
     ("SECRET", "/secret_set"),
     ("VARIABLES", "/variables"),
     ("REDIRECT URI", "/redirect_uri"),
+    ("SCOPES", "/scopes"),
 ];
 const SHOW: &[Column] = &[
     ("Provider", "/provider"),
@@ -84,21 +84,6 @@ pub(crate) struct SetArgs {
     whose: Whose,
 }
 
-/// A name and its value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Variable(String, String);
-
-impl FromStr for Variable {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.split_once('=') {
-            Some((name, value)) if !name.is_empty() => Ok(Self(name.to_owned(), value.to_owned())),
-            _ => Err("must be NAME=VALUE"),
-        }
-    }
-}
-
 impl Whose {
     fn path<'a>(&'a self, provider: Option<&'a str>) -> Vec<&'a str> {
         let tenant = self
@@ -121,11 +106,7 @@ pub(super) async fn run(
         }
         ClientsCommand::Set(args) => {
             let mut body = json!({"client_id": args.client_id});
-            let variables = args.variable.iter();
-            let variables: Map<String, Value> = variables
-                .map(|Variable(name, value)| (name.clone(), value.clone().into()))
-                .collect();
-            body["variables"] = variables.into();
+            body["variables"] = Variable::object(&args.variable);
             match args.secret.read(cli.terminal)? {
                 Some(secret) => body["client_secret"] = secret.into(),
                 None if args.public => body["client_secret"] = Value::Null,
@@ -133,7 +114,14 @@ pub(super) async fn run(
             }
             let path = args.whose.path(Some(&args.provider));
             let client = api.put(path.as_slice(), &body).await?;
-            cli.show(&client, SHOW)
+            cli.show(&client, SHOW)?;
+            let has_secret = client.get("secret_set").and_then(Value::as_bool);
+            if has_secret == Some(false) && !args.public {
+                let advice = "It has no secret. If the provider gave one, say it with \
+                              --secret-from-file, --secret-from-env or --secret-prompt.";
+                return cli.terminal.remark(advice);
+            }
+            Ok(())
         }
         ClientsCommand::Remove { provider, whose } => {
             api.delete(whose.path(Some(&provider)).as_slice()).await?;

@@ -1,15 +1,19 @@
 //! `turnbuckle oauth …`: what is registered at providers, and the accounts that people connect.
 
+mod add;
 mod authorize;
 mod clients;
 
+use std::str::FromStr;
+
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::api::{Api, Resource};
 use super::args::parse_name;
 use super::output::Column;
 use super::{Cli, Failure};
+use add::AddArgs;
 use authorize::AuthorizeArgs;
 use clients::ClientsCommand;
 
@@ -27,6 +31,7 @@ const ACCOUNTS: &[Column] = &[
     ("KEY", "/key"),
     ("METHOD", "/method"),
     ("STATE", "/state"),
+    ("CONNECTED AS", "/subject"),
     ("PREFERRED", "/preferred"),
     ("EXPIRES", "/expires_at"),
     ("PROBLEM", "/problem"),
@@ -39,7 +44,8 @@ const SHOW: &[Column] = &[
     ("Method", "/method"),
     ("State", "/state"),
     ("Preferred", "/preferred"),
-    ("User", "/subject"),
+    ("Connected as", "/subject"),
+    ("Variables", "/variables"),
     ("Granted", "/scopes"),
     ("Expires", "/expires_at"),
     ("Problem", "/problem"),
@@ -55,6 +61,8 @@ pub(crate) enum OAuthCommand {
     Clients(ClientsCommand),
     /// Connect an account: prints a link for a browser, on whichever machine, and waits.
     Authorize(AuthorizeArgs),
+    /// Make an account of a token, a password or a key that somebody has, without a browser.
+    Add(Box<AddArgs>),
     /// List the accounts of a connector, or of all that a tenant has.
     Status {
         /// Leave it out for all connectors; needs a key that may list them.
@@ -75,7 +83,7 @@ impl OAuthCommand {
         match self {
             Self::Providers | Self::Status { .. } | Self::Authorize(_) => false,
             Self::Clients(command) => command.is_change(),
-            Self::Prefer(_) | Self::Revoke(_) => true,
+            Self::Add(_) | Self::Prefer(_) | Self::Revoke(_) => true,
         }
     }
 }
@@ -97,6 +105,54 @@ pub(crate) struct Account {
     account: String,
     #[command(flatten)]
     tenant: OfTenant,
+}
+
+/// Whose calls it is for.
+#[derive(Debug, Args)]
+pub(crate) struct ForKey {
+    /// For the calls of one key alone: the one with this id, or the one that is used here.
+    #[arg(long, value_name = "ID", num_args = 0..=1, require_equals = true)]
+    for_key: Option<Option<String>>,
+}
+
+/// A name and its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Variable(String, String);
+
+impl FromStr for Variable {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('=') {
+            Some((name, value)) if !name.is_empty() => Ok(Self(name.to_owned(), value.to_owned())),
+            _ => Err("must be NAME=VALUE"),
+        }
+    }
+}
+
+impl Variable {
+    /// All of them as a REST member.
+    fn object(all: &[Self]) -> Value {
+        let pairs = all.iter();
+        let pairs: Map<String, Value> = pairs
+            .map(|Self(name, value)| (name.clone(), value.clone().into()))
+            .collect();
+        pairs.into()
+    }
+}
+
+impl ForKey {
+    /// The REST member `key`, if there is to be one.
+    async fn find(self, api: &Api) -> Result<Option<Value>, Failure> {
+        match self.for_key {
+            None => Ok(None),
+            Some(Some(id)) => Ok(Some(id.into())),
+            Some(None) => {
+                let own = api.get(&["whoami"]).await?;
+                Ok(Some(own.pointer("/key/id").cloned().unwrap_or_default()))
+            }
+        }
+    }
 }
 
 impl OfTenant {
@@ -121,6 +177,7 @@ pub(super) async fn run(command: OAuthCommand, cli: &mut Cli<'_>) -> Result<(), 
         }
         OAuthCommand::Clients(command) => clients::run(command, &api, cli).await,
         OAuthCommand::Authorize(args) => authorize::run(args, &api, cli).await,
+        OAuthCommand::Add(args) => add::run(*args, &api, cli).await,
         OAuthCommand::Status { connector, tenant } => {
             let tenant = tenant.find(&api).await?;
             let all = accounts(&api, &tenant, connector).await?;
@@ -176,7 +233,13 @@ async fn accounts(api: &Api, tenant: &str, connector: Option<String>) -> Result<
         Some(connector) => vec![connector],
         None => {
             let path = ["tenants", tenant, "connectors"];
-            let all = api.list(&path, &[], "connectors").await?;
+            let all = api.list(&path, &[], "connectors").await;
+            let all = all.map_err(|failure| match failure.status() {
+                Some(403) => Failure::Usage(
+                    "this key may not list connectors: say which one's accounts to show".to_owned(),
+                ),
+                _ => failure,
+            })?;
             let all = all.get("connectors").and_then(Value::as_array);
             let slug = |connector: &Value| {
                 let slug = connector.get("slug").and_then(Value::as_str);

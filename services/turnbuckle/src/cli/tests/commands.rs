@@ -266,11 +266,18 @@ async fn a_secret_is_read_from_a_file_without_its_line_end() {
 }
 
 #[tokio::test]
-async fn connector_types_are_shown_with_their_number_of_tools() {
+async fn connector_types_are_shown_with_their_number_of_tools_and_what_they_need() {
     let server = Server::start().await;
     let types = json!({"types": [
-        {"type": "github", "display_name": "GitHub", "tools": 40, "kind": "native"},
-        {"type": "remote_mcp", "display_name": "Remote MCP server", "tools": null, "kind": "mcp"},
+        {"type": "github", "display_name": "GitHub", "tools": 40, "kind": "native", "settings": [
+            {"name": "base_url", "required": "never", "examples": ["https://{host}/api/v3"]},
+        ]},
+        {"type": "jira", "display_name": "Jira", "tools": 50, "kind": "native", "settings": [
+            {"name": "base_url", "required": "with_token", "examples": ["https://{site}.example"]},
+        ]},
+        {"type": "remote_mcp", "display_name": "MCP", "tools": null, "kind": "mcp", "settings": [
+            {"name": "url", "required": "always", "examples": ["https://mcp.example"]},
+        ]},
     ]});
     server.on("GET /api/v1/admin/connector-types", 200, &types);
 
@@ -279,9 +286,10 @@ async fn connector_types_are_shown_with_their_number_of_tools() {
 
     assert_eq!(
         table.out,
-        "TYPE        NAME               TOOLS\n\
-         github      GitHub             40\n\
-         remote_mcp  Remote MCP server  -\n"
+        "TYPE        NAME    TOOLS  NEEDS\n\
+         github      GitHub  40     -\n\
+         jira        Jira    50     --base-url https://{site}.example (with a token)\n\
+         remote_mcp  MCP     -      --mcp-url https://mcp.example\n"
     );
     assert_eq!(json.json(), types);
 }

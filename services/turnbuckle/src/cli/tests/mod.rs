@@ -57,6 +57,8 @@ impl Ran {
 struct World {
     variables: HashMap<&'static str, &'static str>,
     watched: bool,
+    /// What comes on standard input.
+    input: &'static str,
     typed: Option<&'static str>,
 }
 
@@ -91,6 +93,7 @@ impl World {
         let mut terminal = Terminal {
             out: Box::new(out.clone()),
             err: Box::new(err.clone()),
+            input: Box::new(self.input.as_bytes()),
             watched: self.watched,
             environment: Box::new(move |name| variables.get(name).map(Into::into)),
             ask_secret: Box::new(move |_| {

@@ -41,7 +41,7 @@ async fn authorize_shows_a_link_waits_for_the_person_and_shows_the_account() {
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(ran.err.contains("https://tools.example.com/connect/nonce"));
     assert!(ran.err.contains("the code ABCD-1234"), "{}", ran.err);
-    assert!(ran.out.contains("Name:      ada"), "{}", ran.out);
+    assert!(ran.out.contains("Name:         ada"), "{}", ran.out);
     assert_eq!(server.seen()[0].body, json!({"scopes": ["gist"]}));
 }
 
@@ -144,4 +144,98 @@ async fn revoke_says_what_is_left_to_do_at_the_provider() {
 
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(ran.err.contains("end the access there too"), "{}", ran.err);
+}
+
+const ACCOUNTS: &str = "POST /api/v1/admin/tenants/acme/connectors/gh/accounts";
+
+#[tokio::test]
+async fn an_account_is_made_of_a_credential_from_standard_input_a_file_or_the_environment() {
+    let key_file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&key_file, "-----BEGIN PRIVATE KEY-----\n").unwrap();
+    let key_path = key_file.path().to_str().unwrap();
+    let common = ["oauth", "add", "gh", "--tenant", "acme", "--name", "bot"];
+    for (words, wanted) in [
+        (
+            &["--secret-from-file", "-"][..],
+            json!({"token": "hunter2"}),
+        ),
+        (
+            &[
+                "--secret-from-env",
+                "S",
+                "--username",
+                "ada@example.com",
+                "--variable",
+                "site=acme",
+            ],
+            json!({"username": "ada@example.com", "password": "of-env", "variables": {"site": "acme"}}),
+        ),
+        (
+            &[
+                "--kind",
+                "app_installation",
+                "--client-id",
+                "c-1",
+                "--installation-id",
+                "7",
+                "--private-key-file",
+                key_path,
+                "--not-preferred",
+                "--for-key=k-1",
+            ],
+            json!({
+                "key": "k-1",
+                "preferred": false,
+                "sign_in": {
+                    "kind": "app_installation", "client_id": "c-1", "installation_id": "7",
+                    "private_key": "-----BEGIN PRIVATE KEY-----",
+                },
+            }),
+        ),
+    ] {
+        let server = Server::start().await;
+        let account = json!({"id": "a-1", "name": "bot", "state": "connected", "subject": "ada"});
+        server.on(ACCOUNTS, 201, &account);
+        let world = World {
+            input: "hunter2\n",
+            ..World::with(&[("S", "of-env")])
+        };
+
+        let ran = server.run_in(world, &[&common, words].concat()).await;
+
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        assert!(ran.out.contains("Connected as: ada"), "{}", ran.out);
+        let mut body = json!({"name": "bot", "preferred": true});
+        let members = wanted.as_object().unwrap().clone();
+        body.as_object_mut().unwrap().extend(members);
+        assert_eq!(server.seen()[0].body, body);
+    }
+}
+
+#[tokio::test]
+async fn an_account_without_a_credential_is_no_request() {
+    let server = Server::start().await;
+    let words = ["oauth", "add", "gh", "--tenant", "acme", "--name", "bot"];
+
+    let ran = server.run(&words).await;
+
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("--secret-from-file"), "{}", ran.err);
+    assert!(server.seen().is_empty());
+}
+
+#[tokio::test]
+async fn whoever_may_not_list_connectors_is_asked_to_name_one() {
+    let server = Server::start().await;
+    let problem = json!({"title": "Forbidden", "status": 403});
+    server.on(
+        "GET /api/v1/admin/tenants/acme/connectors?page_size=500",
+        403,
+        &problem,
+    );
+
+    let ran = server.run(&["oauth", "status", "--tenant", "acme"]).await;
+
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("say which one"), "{}", ran.err);
 }

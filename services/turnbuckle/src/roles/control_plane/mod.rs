@@ -86,7 +86,11 @@ async fn run(mut config: Config, new_admin_key: bool) -> anyhow::Result<()> {
             storage: storage.clone(),
             hasher: Arc::new(KeyHasher::new(&root)),
             catalog: manifests.catalog(),
-            tokens: TokenEndpoint::new(egress::Client::new(&config.egress)?, Limits::default()),
+            tokens: TokenEndpoint::new(
+                egress::Client::new(&config.egress)?,
+                Limits::default(),
+                clock.clone(),
+            ),
             clock: clock.clone(),
             ids: ids.clone(),
         },

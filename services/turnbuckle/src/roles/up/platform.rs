@@ -166,7 +166,7 @@ impl Parts<'_> {
                 storage: self.storage.clone(),
                 hasher: Arc::new(KeyHasher::new(&self.root)),
                 catalog: manifests.catalog(),
-                tokens: TokenEndpoint::new(egress.clone(), Limits::default()),
+                tokens: TokenEndpoint::new(egress.clone(), Limits::default(), self.clock.clone()),
                 clock: self.clock.clone(),
                 ids: self.ids.clone(),
             },
