@@ -23,6 +23,13 @@ const MAX_ROUNDS: usize = 8;
 /// The suite itself gives a scenario 30 seconds.
 const DEADLINE: Duration = Duration::from_secs(20);
 
+/// Who signs in at the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SignsIn {
+    Person,
+    Program,
+}
+
 /// A worker with one connector.
 pub(crate) struct Host {
     worker: Worker,
@@ -34,14 +41,27 @@ pub(crate) struct Host {
 impl Host {
     /// Makes a worker whose only connector is the server at `url`. Nothing is connected yet.
     /// With `signs_in` it signs in there as whoever `context` names.
-    pub(crate) fn new(url: Url, signs_in: bool, context: &Value) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        url: Url,
+        signs_in: Option<SignsIn>,
+        context: &Value,
+    ) -> anyhow::Result<Self> {
         let (running, process) = Process::new();
         let egress = egress::EgressConfig {
             allow: vec!["127.0.0.0/8".parse()?, "::1/128".parse()?],
             ..egress::EgressConfig::default()
         };
         let client = egress::Client::new(&egress)?;
-        let sign_in = signs_in.then(|| SignIn::new(url.clone(), client.clone(), context));
+        let sign_in = signs_in
+            .map(|who| {
+                SignIn::new(
+                    url.clone(),
+                    client.clone(),
+                    who == SignsIn::Program,
+                    context,
+                )
+            })
+            .transpose()?;
         let deps = Deps {
             leases: Arc::new(OneConnector::new(url, sign_in)?),
             catalog: catalog::Catalog::builtin(),

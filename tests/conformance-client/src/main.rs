@@ -15,7 +15,7 @@ use clap::Parser;
 use serde_json::Value;
 use url::Url;
 
-use host::Host;
+use host::{Host, SignsIn};
 
 /// What the suite gives its client.
 #[derive(Parser)]
@@ -37,9 +37,14 @@ struct Arguments {
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let context: Value = serde_json::from_str(&arguments.context)?;
-    let signs_in = arguments.scenario.starts_with("auth/");
+    let scenario = arguments.scenario.as_str();
+    let signs_in = match scenario.strip_prefix("auth/") {
+        Some(which) if which.starts_with("client-credentials") => Some(SignsIn::Program),
+        Some(_) => Some(SignsIn::Person),
+        None => None,
+    };
     let host = Host::new(arguments.url, signs_in, &context)?;
-    scenario::play(&host, &arguments.scenario, &context).await?;
+    scenario::play(&host, scenario, &context).await?;
     host.close().await;
     Ok(())
 }

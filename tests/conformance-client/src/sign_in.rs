@@ -1,4 +1,5 @@
-//! Signing in at a scenario's server, as the control-plane does it for a person who always agrees.
+//! Signing in at a scenario's server, as the control-plane does it for a person who always agrees,
+//! or for a program that has credentials of its own.
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
@@ -6,11 +7,13 @@ use fabric::{AccountLease, Credential, CredentialError, CredentialRequest};
 use http_body_util::Full;
 use oauth::{
     ClientAuth, Deadline, Discovered, Endpoints, Limits, OAuthClient, Registration, Scopes,
-    TokenEndpoint, Tokens, authorization, check_issuer, registration,
+    SigningKey, TokenEndpoint, Tokens, authorization, check_issuer, registration,
 };
+use runtime::SystemClock;
 use secrecy::SecretString;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
 use url::Url;
@@ -27,8 +30,10 @@ pub(crate) struct SignIn {
     url: Url,
     http: egress::Client,
     tokens: TokenEndpoint,
-    /// What was registered by hand, where the scenario says so.
-    by_hand: Option<OAuthClient>,
+    /// What was registered by hand, where the scenario says so, and at which issuer.
+    by_hand: Option<(OAuthClient, Option<String>)>,
+    /// No person signs in: the client is a program's.
+    is_program: bool,
     account: Mutex<Option<Account>>,
 }
 
@@ -41,20 +46,30 @@ struct Account {
 }
 
 impl SignIn {
-    pub(crate) fn new(url: Url, http: egress::Client, context: &Value) -> Self {
+    pub(crate) fn new(
+        url: Url,
+        http: egress::Client,
+        is_program: bool,
+        context: &Value,
+    ) -> anyhow::Result<Self> {
         let text = |name: &str| context[name].as_str().map(str::to_owned);
+        let key = text("private_key_pem").map(|pem| SigningKey::of_pem(&pem, None));
+        let key = key.transpose()?;
         let by_hand = text("client_id").map(|client_id| OAuthClient {
             client_id,
             client_secret: text("client_secret").map(SecretString::from),
-            auth: None,
+            auth: key.as_ref().map(|_| ClientAuth::PrivateKeyJwt),
+            key,
         });
-        Self {
+        let clock = Arc::new(SystemClock);
+        Ok(Self {
             url,
-            tokens: TokenEndpoint::new(http.clone(), Limits::default()),
+            tokens: TokenEndpoint::new(http.clone(), Limits::default(), clock),
             http,
-            by_hand,
+            by_hand: by_hand.map(|client| (client, text("issuer"))),
+            is_program,
             account: Mutex::new(None),
-        }
+        })
     }
 
     pub(crate) async fn credential(
@@ -96,35 +111,26 @@ impl SignIn {
         let deadline = Deadline::after(DEADLINE);
         let found = self.tokens.discover(&self.url, deadline).await?;
         let same = known.filter(|known| known.found.server.issuer == found.server.issuer);
-        let client = match (&self.by_hand, same) {
-            (Some(by_hand), _) => by_hand.clone(),
+        let issuer = &found.server.issuer;
+        let by_hand = self.by_hand.as_ref();
+        let by_hand = by_hand.filter(|(_, of)| of.as_ref().is_none_or(|of| of == issuer));
+        let client = match (by_hand, same) {
+            (Some((by_hand, _)), _) => by_hand.clone(),
             (None, Some(same)) => same.client.clone(),
             (None, None) => self.become_known(&found, deadline).await?,
         };
         let granted = same.map(|same| same.asked.clone()).unwrap_or_default();
         let asked = found.scopes(if further.is_empty() { &[] } else { &granted }, further);
         let endpoints = Endpoints::of_server(&found)?;
-        let redirect: Url = REDIRECT.parse()?;
-        let scopes = Scopes {
-            bot: Vec::new(),
-            user: asked.clone(),
+        let tokens = if self.is_program {
+            let asking = self
+                .tokens
+                .client_credentials(&endpoints, &client, &asked, deadline);
+            asking.await?
+        } else {
+            let granting = self.granted(&endpoints, &client, &asked, deadline);
+            granting.await?
         };
-        let attempt = authorization(&endpoints, &client, &redirect, &scopes);
-        let answer = self.agree(&attempt.url, deadline).await?;
-        let of = |name: &str| answer.get(name).map(String::as_str);
-        check_issuer(&endpoints, of("iss"))?;
-        let code = of("code").context("the server sent no code")?;
-        let tokens = self
-            .tokens
-            .exchange(
-                &endpoints,
-                &client,
-                code,
-                attempt.verifier.as_ref(),
-                &redirect,
-                deadline,
-            )
-            .await?;
         Ok(Account {
             found,
             client,
@@ -132,6 +138,31 @@ impl SignIn {
             asked,
             generation: known.map_or(1, |known| known.generation + 1),
         })
+    }
+
+    /// What a person grants.
+    async fn granted(
+        &self,
+        endpoints: &Endpoints,
+        client: &OAuthClient,
+        asked: &[String],
+        deadline: Deadline,
+    ) -> anyhow::Result<Tokens> {
+        let redirect: Url = REDIRECT.parse()?;
+        let scopes = Scopes {
+            bot: Vec::new(),
+            user: asked.to_vec(),
+        };
+        let attempt = authorization(endpoints, client, &redirect, &scopes);
+        let answer = self.agree(&attempt.url, deadline).await?;
+        let of = |name: &str| answer.get(name).map(String::as_str);
+        check_issuer(endpoints, of("iss"))?;
+        let code = of("code").context("the server sent no code")?;
+        let verifier = attempt.verifier.as_ref();
+        let exchanged = self
+            .tokens
+            .exchange(endpoints, client, code, verifier, &redirect, deadline);
+        Ok(exchanged.await?)
     }
 
     async fn become_known(
@@ -144,6 +175,7 @@ impl SignIn {
             Registration::Document => OAuthClient {
                 client_id: document.into(),
                 client_secret: None,
+                key: None,
                 auth: Some(ClientAuth::None),
             },
             Registration::Dynamic => {
@@ -151,6 +183,7 @@ impl SignIn {
                 self.tokens
                     .register(&found.server, "Turnbuckle", &home, &redirect, deadline)
                     .await?
+                    .client
             }
             Registration::ByHand => bail!("nobody registered a client"),
         })

@@ -62,6 +62,11 @@ impl Api {
         self.change(request.json(body)).await
     }
 
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Answer {
+        let request = self.request(Method::PUT, &self.waited(path));
+        self.change(request.json(body)).await
+    }
+
     pub(crate) async fn patch(&self, path: &str, body: &Value) -> Answer {
         let request = self.request(Method::PATCH, &self.waited(path));
         self.change(request.json(body)).await

@@ -11,6 +11,11 @@ pub(crate) fn clients_folder() -> PathBuf {
     installed("clients")
 }
 
+/// Where what drives a browser is installed.
+pub(crate) fn browser_folder() -> PathBuf {
+    installed("browser")
+}
+
 /// Where the conformance suite and its fixture are installed.
 pub(crate) fn conformance_folder() -> PathBuf {
     installed("conformance")

@@ -25,7 +25,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cache", &["domain", "runtime"]),
     ("catalog", &["domain"]),
     ("egress", &["runtime"]),
-    ("oauth", &["catalog", "domain", "egress"]),
+    ("oauth", &["catalog", "domain", "egress", "runtime"]),
     ("web", &["domain", "runtime"]),
     ("storage", &["crypto", "domain", "fabric"]),
     ("testkit", &[]),

@@ -106,7 +106,7 @@ impl Answering {
 }
 
 /// Does what a person does who is given a link.
-async fn follow(provider: &OAuthProvider, link: &str, who: &str) {
+pub(super) async fn follow(provider: &OAuthProvider, link: &str, who: &str) {
     let link: Url = link.parse().unwrap();
     let mut browser = Browser::new();
     let callback = link.join("/api/v1/oauth/callback").unwrap();

@@ -3,6 +3,7 @@
 mod access;
 mod accounts;
 mod architecture;
+mod browser;
 mod clients;
 mod cluster;
 mod commands;
@@ -18,6 +19,7 @@ mod isolation;
 mod manifests;
 mod mid_call;
 mod on_a_cluster;
+mod programs;
 mod refusals;
 mod shutdown;
 mod sign_in;

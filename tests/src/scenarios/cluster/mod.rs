@@ -12,6 +12,7 @@ mod nats;
 mod network;
 mod postgres;
 mod redis;
+mod renewal;
 mod rolling;
 mod secrecy;
 mod smoke;
