@@ -44,6 +44,14 @@ client sdk url connector="":
 bench *flags:
     bench/run {{ flags }}
 
+# What a call of a native connector costs, beside one written by hand
+bench-native *flags:
+    bench/native {{ flags }}
+
+# What calls pay for traces and limits
+bench-options *flags:
+    bench/options {{ flags }}
+
 # What a cluster costs, and how it takes changes and faults
 bench-cluster *flags:
     bench/cluster {{ flags }}

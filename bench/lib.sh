@@ -1,5 +1,7 @@
-# What bench/run and bench/cluster share: the build, the processes that calls go through, what these
-# use, and load. Sourced; it begins a work folder, and ends what was started when the script ends.
+# shellcheck shell=bash
+# What bench/run, cluster, native and options share: the build, the processes that calls go through,
+# what these use, and load. Sourced; it begins a work folder, and ends what was started when the
+# script ends.
 #
 # Sets: here, root, profile, target, folder, work, pids, hertz.
 
@@ -9,6 +11,7 @@ profile=${PROFILE:-release}
 target=${CARGO_TARGET_DIR:-$root/target}
 folder=$profile
 [ "$profile" = dev ] && folder=debug
+# shellcheck disable=SC2034 # the scripts use it
 hertz=$(getconf CLK_TCK)
 export PATH=$PATH:/usr/local/sbin:/usr/sbin
 
@@ -95,19 +98,22 @@ start_nginx() {
   pids+=("$nginx_pid")
 }
 
-# start_embedded CONFIG: `turnbuckle up`; sets embedded_url, embedded_pid, and cli, which speaks to it.
+# start_embedded CONFIG [NAME]: `turnbuckle up`, of several each with its name; sets embedded_url,
+# embedded_admin_url, embedded_pid, and cli, which speaks to it.
 start_embedded() {
-  local ready
+  local home=$work/${2:-turnbuckle} url='*: *"\([^"]*\)".*/\1/p'
   # Not by a function: the id must be the process' own, not that of a shell around it.
-  "$target/$folder/turnbuckle" up --config "$1" --data-dir "$work/data" --listen 127.0.0.1:0 \
-    --admin-listen 127.0.0.1:0 --grpc-listen 127.0.0.1:0 --ready-file "$work/ready.json" \
-    >"$work/greeting" 2>"$work/turnbuckle.log" &
+  "$target/$folder/turnbuckle" up --config "$1" --data-dir "$home" --listen 127.0.0.1:0 \
+    --admin-listen 127.0.0.1:0 --grpc-listen 127.0.0.1:0 --ready-file "$home.ready.json" \
+    >"$home.greeting" 2>"$home.log" &
   embedded_pid=$!
   pids+=("$embedded_pid")
-  ready=$(await "$work/ready.json" '"url"')
-  embedded_url=$(sed -n 's/.*"url" *: *"\([^"]*\)".*/\1/p' <<<"$ready")
+  await "$home.ready.json" '"url"' >/dev/null
+  embedded_url=$(sed -n "s/.*\"url\" $url" "$home.ready.json")
   embedded_url=${embedded_url%/}
-  cli=("$target/$folder/turnbuckle" --data-dir "$work/data" -o json)
+  embedded_admin_url=$(sed -n "s/.*\"admin_url\" $url" "$home.ready.json")
+  embedded_admin_url=${embedded_admin_url%/}
+  cli=("$target/$folder/turnbuckle" --data-dir "$home" -o json)
 }
 
 # new_key TENANT: the secret of a key at the embedded platform, as a line.

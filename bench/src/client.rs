@@ -144,10 +144,18 @@ impl Client {
     /// # Errors
     /// The connection broke.
     pub async fn call(&mut self, tool: &str) -> anyhow::Result<Answer> {
+        self.call_with(tool, r#"{"message":"x"}"#).await
+    }
+
+    /// The same with other arguments, a JSON object.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn call_with(&mut self, tool: &str, arguments: &str) -> anyhow::Result<Answer> {
         let meta = format!(
             r#"{{"io.modelcontextprotocol/protocolVersion":"{MODERN}","io.modelcontextprotocol/clientCapabilities":{{}}}}"#
         );
-        let params = format!(r#"{{"name":"{tool}","_meta":{meta},"arguments":{{"message":"x"}}}}"#);
+        let params = format!(r#"{{"name":"{tool}","_meta":{meta},"arguments":{arguments}}}"#);
         let body = format!(r#"{{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{params}}}"#);
         let headers = [
             ("mcp-protocol-version", MODERN),

@@ -5,13 +5,15 @@
 //! - `large` with 64 KiB of text,
 //! - `steps` with 20 progress events before its answer, as a stream.
 //!
-//! A GET is answered with a stream that stays silent.
+//! A GET is answered with a stream that stays silent. Beside it stand some of GitHub, below `/github`
+//! for native connectors, and at `/v1/traces` a collector that takes spans and forgets them.
 //!
 //! `bench-upstream` listens on a free port of loopback and prints its URL (`/mcp`). `/tools/{n}`
 //! beside it is a server of `n` tools, for lists. `bench-upstream stdio` speaks over standard input
 //! and output instead, in the legacy era, for a worker that hosts it.
 
 mod answers;
+mod github;
 mod stdio;
 
 use std::convert::Infallible;
@@ -19,7 +21,7 @@ use std::io::Write;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::Path;
+use axum::extract::{DefaultBodyLimit, Path};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use bytes::Bytes;
@@ -72,9 +74,16 @@ async fn main() -> anyhow::Result<()> {
     };
     let router = Router::new()
         .route("/mcp", post(own).delete(own).get(own))
-        .route("/tools/{count}", post(lists).delete(lists).get(lists));
+        .route("/tools/{count}", post(lists).delete(lists).get(lists))
+        .route("/v1/traces", post(spans).layer(DefaultBodyLimit::disable()))
+        .merge(github::router());
     axum::serve(listener, router).await?;
     Ok(())
+}
+
+/// What OTLP has for "they are all here": a message with nothing in it.
+async fn spans(_: Bytes) -> Response {
+    ([(CONTENT_TYPE, "application/x-protobuf")], Body::empty()).into_response()
 }
 
 /// A stream on which nothing happens.
