@@ -48,6 +48,7 @@ LEAST = {
 REFUSED = {
     "an unknown key": {"gatway": {}},
     "a password in a NATS address": {"nats": {"servers": ["nats://user:secret@nats:4222"]}},
+    "an address for browsers with a path": {"publicUrl": "https://tools.example.com/turnbuckle"},
     "a host with a port": {"allowedHosts": ["mcp.example.com:443"]},
     "no replica": {"gateway": {"replicas": 0}},
     "a Secret without a name": {"secrets": {"redis": {"name": ""}}},
@@ -126,6 +127,14 @@ def check_pods(documents, values):
         for variable in main["env"]:
             secret = "REDIS" in variable["name"]
             expect(not secret or "secretKeyRef" in variable.get("valueFrom", {}), f"{role}: {variable['name']} by reference")
+        if role == "control-plane":
+            given = {variable["name"]: variable.get("value") for variable in main["env"]}
+            spool = given.get("TURNBUCKLE_CONTROL_PLANE__ACCOUNTS__SPOOL_DIR", "")
+            lasting = [mount["mountPath"] for mount in main["volumeMounts"] if mount["name"] == "state"]
+            expect(lasting and spool.startswith(f"{lasting[0]}/"), "renewed tokens outlive the container")
+            host = values.get("ingress", {}).get("host")
+            public = given.get("TURNBUCKLE_CONTROL_PLANE__PUBLIC_URL")
+            expect(public == (f"https://{host}" if host else None), f"browsers come to {public}")
         expect(pod["volumes"][0]["configMap"]["name"] in configs, f"{role}: its ConfigMap exists")
     # Who holds which secret.
     def secrets_of(role):
@@ -233,6 +242,9 @@ def check_configuration(documents, turnbuckle):
             environment = {"TURNBUCKLE_ADVERTISE": "10.0.0.1:9300"}
             if role == "control-plane":
                 environment |= {"TURNBUCKLE_DATABASE_URL_FILE": str(stand_in), "TURNBUCKLE_ROOT_KEY_FILE": str(stand_in)}
+                pod = named(documents, "Deployment")["turnbuckle-control-plane"]["spec"]["template"]["spec"]
+                environment |= {one["name"]: one["value"] for one in pod["containers"][0]["env"]
+                                if one["name"].startswith("TURNBUCKLE_CONTROL_PLANE__")}
             if role == "gateway":
                 environment["TURNBUCKLE_REDIS__NODES"] = '["rediss://:s3cret@one:6379", "rediss://:s3cret@two:6379"]'
             run = subprocess.run([turnbuckle, role, "--config", path, "--print-config"], env=environment,

@@ -13,6 +13,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import tomllib
 
 import yaml
 
@@ -69,9 +70,13 @@ def check_services(compose):
     expect(str(published["proxy"][0]).startswith("127.0.0.1:"), "the port is on loopback")
     outside = {name for name, service in services.items()
                if any(not networks[one].get("internal") for one in service.get("networks", []))}
-    expect(outside == {"proxy", "worker-1", "worker-2"}, f"with a way out: {outside}")
     roles = {role: {f"{role}-1", f"{role}-2"} for role in ("control-plane", "gateway", "worker")}
+    expect(outside == {"proxy"} | roles["control-plane"] | roles["worker"], f"with a way out: {outside}")
     for one in ("1", "2"):
+        volumes_of = [volume.partition(":")[::2] for volume in services[f"control-plane-{one}"]["volumes"]]
+        spool = tomllib.loads((CONFIG / "control-plane.toml").read_text())["control_plane"]["accounts"]["spool_dir"]
+        lasting = [target for source, target in volumes_of if source == f"control-plane-{one}-state"]
+        expect(lasting and spool.startswith(f"{lasting[0]}/"), f"control-plane-{one}: renewed tokens outlive it")
         reach = peers(services, f"gateway-{one}")
         expect(not reach & {"postgres", "nats"} and "redis" in reach, f"a gateway reaches {reach}")
         reach = peers(services, f"worker-{one}")

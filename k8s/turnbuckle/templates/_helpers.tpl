@@ -41,6 +41,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 {{- end }}
 
+{{/* Where browsers come; empty where nobody has said. */}}
+{{- define "turnbuckle.publicUrl" -}}
+{{- if .Values.publicUrl -}}
+{{ .Values.publicUrl }}
+{{- else if and .Values.ingress.enabled .Values.ingress.host -}}
+https://{{ .Values.ingress.host }}
+{{- end }}
+{{- end }}
+
 {{/* The key of a role in the values. */}}
 {{- define "turnbuckle.key" -}}
 {{- if eq . "control-plane" }}controlPlane{{ else }}{{ . }}{{ end }}
