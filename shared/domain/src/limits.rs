@@ -48,7 +48,7 @@ pub const CALL_DEADLINE: Duration = Duration::from_secs(120);
 /// How long reading an upstream's tools may take, its start included.
 pub const SYNC_DEADLINE: Duration = Duration::from_secs(120);
 /// Calls that one connector runs at once; more are refused.
-pub const CALLS_PER_CONNECTOR: usize = 256;
+pub const CALLS_PER_CONNECTOR: usize = 1_024;
 
 /// Items of a page when the caller does not say.
 pub const PAGE_SIZE_DEFAULT: u32 = 50;

@@ -44,7 +44,8 @@ pub struct EngineLimits {
     #[serde(with = "runtime::seconds")]
     pub quota_wait_max: Duration,
     /// The longest time for which a used-up quota is remembered, whatever its provider says; then
-    /// the provider is asked again.
+    /// the provider is asked again. Not more than `quota_wait_max`: no call is refused without
+    /// having been sent.
     #[serde(with = "runtime::seconds")]
     pub quota_memory_max: Duration,
     /// Credentials of which used-up quotas are remembered at once, over all calls; the least used
@@ -74,10 +75,10 @@ impl Default for EngineLimits {
             backoff: Duration::from_millis(250),
             retry_after_max: Duration::from_secs(60),
             redirects_max: 5,
-            requests_at_once: 16,
-            waiting_max: 128,
+            requests_at_once: 32,
+            waiting_max: 1_024,
             quota_wait_max: Duration::from_secs(5),
-            quota_memory_max: Duration::from_secs(15 * 60),
+            quota_memory_max: Duration::from_secs(5),
             quota_credentials_max: 10_000,
             kept_max_bytes: 32 * 1024 * 1024,
             kept_one_max_bytes: 1024 * 1024,

@@ -18,6 +18,14 @@ use crate::support::{End, call_with, engine_with, lease_of, limits};
 /// Where the clock of these tests begins.
 const START: time::OffsetDateTime = datetime!(2026-01-02 03:04:05 UTC);
 
+/// With a memory that is longer than a call waits.
+fn remembering() -> EngineLimits {
+    EngineLimits {
+        quota_memory_max: Duration::from_secs(15 * 60),
+        ..limits()
+    }
+}
+
 struct Counted {
     provider: Provider,
     clock: Arc<ManualClock>,
@@ -28,7 +36,7 @@ struct Counted {
 
 impl Counted {
     async fn of(connector: &str) -> Self {
-        Self::within(Catalog::builtin(), connector, limits()).await
+        Self::within(Catalog::builtin(), connector, remembering()).await
     }
 
     async fn within(catalog: Arc<Catalog>, connector: &str, limits: EngineLimits) -> Self {
@@ -106,7 +114,7 @@ async fn calls_that_meet_a_used_up_quota_are_told_so_at_once_until_it_is_filled_
     assert_eq!(github.requests(), 3);
 
     // Longer than is waited for.
-    let short = limits().quota_wait_max + Duration::from_secs(1);
+    let short = remembering().quota_wait_max + Duration::from_secs(1);
     github.clock.advance(Duration::from_secs(600) - short);
     let told = github.call("github_list_issues", repo()).await.refused();
     assert!(told.contains("Try again in 6 s"), "{told}");
@@ -222,7 +230,7 @@ async fn the_wait_is_understood_in_every_form_in_which_providers_write_it() {
     for (limit, reply) in forms {
         let text = manifest(&limit);
         let catalog = Arc::new(Catalog::load([("counted.toml", text.as_str())]).unwrap());
-        let counted = Counted::within(catalog, "counted", limits()).await;
+        let counted = Counted::within(catalog, "counted", remembering()).await;
         counted.provider.script([reply.clone()]);
 
         let first = counted.call("counted_get", json!({})).await.refused();
@@ -265,10 +273,10 @@ async fn a_provider_that_says_never_is_asked_again_after_a_while() {
         .with("x-ratelimit-remaining", "0")
         .with("x-ratelimit-reset", "4102444800");
     github.provider.script([never]);
-    let memory = limits().quota_memory_max;
+    let memory = remembering().quota_memory_max;
     github.call("github_list_issues", repo()).await.refused();
 
-    let short = limits().quota_wait_max + Duration::from_secs(1);
+    let short = remembering().quota_wait_max + Duration::from_secs(1);
     github.clock.advance(memory - short);
     let told = github.call("github_list_issues", repo()).await.refused();
     assert!(told.contains("(at 2100-01-01T00:00:00Z)"), "{told}");
@@ -280,12 +288,32 @@ async fn a_provider_that_says_never_is_asked_again_after_a_while() {
 }
 
 #[tokio::test]
+async fn unless_told_otherwise_a_provider_is_asked_again_after_a_moment_whatever_it_said() {
+    assert!(limits().quota_memory_max <= limits().quota_wait_max);
+    let moment = Duration::from_millis(300);
+    let limits = EngineLimits {
+        quota_wait_max: moment,
+        quota_memory_max: moment,
+        ..limits()
+    };
+    let github = Counted::within(Catalog::builtin(), "github", limits).await;
+    github.provider.script([empty(limited(403), "core")]);
+    github.call("github_list_issues", repo()).await.refused();
+    let start = Instant::now();
+
+    github.call("github_list_issues", repo()).await.ok();
+
+    assert!(start.elapsed() >= moment);
+    assert_eq!(github.requests(), 2);
+}
+
+#[tokio::test]
 async fn a_short_wait_is_waited_for_within_the_calls_time_and_the_provider_is_not_asked_in_vain() {
     let wait = Duration::from_millis(400);
     for (quota_wait_max, waits) in [(wait, true), (wait - Duration::from_millis(1), false)] {
         let limits = EngineLimits {
             quota_wait_max,
-            ..limits()
+            ..remembering()
         };
         let discord = Counted::within(Catalog::builtin(), "discord", limits).await;
         let last = Reply::json(200, &json!({ "id": "1" }))
